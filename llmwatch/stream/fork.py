@@ -34,6 +34,12 @@ def open_held(path: Path, flags: int, mode: int = 0o600) -> int:
     return fd
 
 
+def adopt(fd: int) -> None:
+    """Hold a descriptor that the process which started us opened and handed over."""
+    os.set_inheritable(fd, False)
+    _held.add(fd)
+
+
 def lock(fd: int, *, shared: bool = False) -> bool:
     """Take the flock without waiting; False when someone else has it."""
     try:

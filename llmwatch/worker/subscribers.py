@@ -1,0 +1,36 @@
+"""What the worker does: each subscriber reads what is recorded and does one thing with it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from llmwatch.settings import Settings
+    from llmwatch.store import Store
+
+# In the order they are given their turn. A capability joins by adding its line here.
+SUBSCRIBERS = (
+    "llmwatch.worker.compaction:Compaction",
+    "llmwatch.worker.compaction:Retention",
+)
+
+
+class Subscriber(Protocol):
+    """Something that the worker gives a turn about once a second."""
+
+    name: str
+
+    def tick(self, store: Store, settings: Settings) -> bool:
+        """Do what is due, quickly when nothing is; True when there was something to do.
+
+        What it raises is logged and it gets its next turn later: others are not held up.
+        """
+        ...
+
+
+def load(where: str) -> Subscriber:
+    """The subscriber at `module:Class`, made anew."""
+    module, _, name = where.partition(":")
+    subscriber: Subscriber = getattr(import_module(module), name)()
+    return subscriber
