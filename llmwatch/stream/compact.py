@@ -1,0 +1,214 @@
+"""Compaction: sealed spool segments become one Parquet file of the lake, exactly once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llmwatch import settings as _settings
+from llmwatch.store import EVENTS, Project
+from llmwatch.stream import pieces, quarantine, steps
+from llmwatch.stream.columns import LINE_VERSION, Column, fixed, grown, quoted
+from llmwatch.stream.duck import connect, key_types, lake_columns, read_files, read_lines
+from llmwatch.stream.lake import Lake, NewFile, locked
+from llmwatch.stream.segments import Segment, list_segments, take
+from llmwatch.stream.snapshot import DataFile
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from llmwatch.settings import Settings
+
+logger = logging.getLogger("llmwatch")
+
+BATCH_BYTES = 192 << 20
+"""Spool bytes moved in one commit: bounds the compactor's memory."""
+GRACE_S = 10.0
+"""How long a committed segment stays for readers that had listed it."""
+
+
+@dataclass
+class CompactReport:
+    """What one compaction did to one table."""
+
+    table: str
+    busy: bool = False
+    segments: int = 0
+    rows: int = 0
+    bad_lines: int = 0
+    small_files: int = 0
+    left: list[str] = field(default_factory=list)
+
+
+def compact(
+    project: Project, table: str, *, settings: Settings | None = None, seal: bool = False
+) -> CompactReport:
+    """Move every sealed segment of `table` into its lake. `busy` when another process is at it.
+
+    `seal=True` first seals this process's own segment, so that all it wrote is moved.
+    """
+    del settings
+    if seal:
+        from llmwatch.stream import spool
+
+        spool.writer(project, table, _settings.current()).rotate()
+    report = CompactReport(table)
+    with locked(project, table) as mine:
+        if not mine:
+            report.busy = True
+            return report
+        compaction = _Compaction(project, table, report)
+        while compaction.batch():
+            pass
+        compaction.delete_committed()
+        report.small_files = sum(1 for file in compaction.lake.snapshot.rows if file.size < 16 << 20)
+    return report
+
+
+class _Compaction:
+    def __init__(self, project: Project, table: str, report: CompactReport) -> None:
+        self.project, self.table, self.report = project, table, report
+        self.spool = project.spool(table)
+        self.events = table == EVENTS
+        self.lake = Lake(project, table)
+
+    def batch(self) -> bool:
+        """Take some sealed segments and commit them; False when there is nothing to take."""
+        with ExitStack() as held:
+            segments = self._take(held)
+            if not segments:
+                return False
+            with connect(temporary=self.lake.path / ".tmp", threads=1) as connection:
+                segments = self._read(connection, segments)
+                if not segments:
+                    return False
+                self._commit(connection, segments)
+        self.report.segments += len(segments)
+        return True
+
+    def _take(self, held: ExitStack) -> list[Segment]:
+        """Sealed segments in order of number: after one that is not sealed, none of that writer."""
+        taken: list[Segment] = []
+        size, blocked = 0, set[str]()
+        for segment in list_segments(self.spool):
+            if self.lake.snapshot.holds(segment.writer, segment.number) or segment.writer in blocked:
+                continue
+            if size and size + segment.size() > BATCH_BYTES:
+                break
+            if str(segment.path) in self.report.left or not held.enter_context(take(segment)):
+                blocked.add(segment.writer)
+                continue
+            taken.append(segment)
+            size += segment.size()
+        return taken
+
+    def _read(
+        self, connection: duckdb.DuckDBPyConnection, segments: list[Segment]
+    ) -> list[Segment]:
+        """Read the lines into `batch`; segments of a newer llmwatch are left in the spool."""
+        files = [segment.path for segment in segments]
+        source = read_lines(files, fixed(self.events))
+        connection.execute(f"CREATE TABLE batch AS SELECT * FROM {source}")
+        newer = connection.execute(
+            "SELECT DISTINCT filename FROM batch WHERE v > ?", [LINE_VERSION]
+        ).fetchall()
+        for (name,) in newer:
+            self.report.left.append(name)
+            logger.warning(
+                "%s was written by a newer llmwatch and stays in the spool; upgrade this one to compact it", name
+            )
+        if newer:
+            connection.execute("DELETE FROM batch WHERE list_contains(?, filename)", [self.report.left])
+        bad = connection.execute(
+            "SELECT filename FROM batch WHERE id IS NULL AND t IS DISTINCT FROM 'erased' GROUP BY ALL"
+        ).fetchall()
+        for (name,) in bad:
+            self.report.bad_lines += quarantine.keep_bad_lines(self.project, self.table, name)
+        connection.execute("DELETE FROM batch WHERE id IS NULL")
+        return [segment for segment in segments if str(segment.path) not in self.report.left]
+
+    def _commit(self, connection: duckdb.DuckDBPyConnection, segments: Sequence[Segment]) -> None:
+        columns = self.lake.columns
+        if not self.events:
+            columns = grown(columns, key_types(connection, "batch"))
+        self.lake.grow(columns)
+        _shape(connection, columns)
+        steps.reached("compact.before-write")
+        if not self.events and _has_pieces(connection):
+            waiting = self.lake.snapshot.pieces
+            files = self._write_merged(connection, columns, waiting)
+        else:
+            waiting = ()
+            files = self._write(connection)
+        steps.reached("compact.after-write")
+        numbers: dict[str, int] = {}
+        for segment in segments:
+            numbers[segment.writer] = max(segment.number, numbers.get(segment.writer, 0))
+        self.lake.commit(files, waiting, committed=numbers)
+        self.report.rows += sum(file.rows for file in files if file.path.name.startswith("rows-"))
+        for segment in segments:
+            _mark_committed(segment)
+
+    def _write(self, connection: duckdb.DuckDBPyConnection) -> list[NewFile]:
+        file = self.lake.write(connection, "rows", "SELECT * FROM shaped ORDER BY ts, writer, seq")
+        return [file] if file else []
+
+    def _write_merged(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        columns: Sequence[Column],
+        waiting: Sequence[DataFile],
+    ) -> list[NewFile]:
+        """Put pieces of this batch and those that waited together; what is not settled waits on."""
+        names = ", ".join(quoted(column.name) for column in columns)
+        if waiting:
+            connection.execute(f"INSERT INTO shaped BY NAME SELECT * FROM {read_files(waiting)}")
+        connection.execute("CREATE TABLE spoken AS SELECT DISTINCT id FROM shaped WHERE t IS NOT NULL")
+        connection.execute(f"CREATE TABLE pieces AS SELECT {names} FROM shaped SEMI JOIN spoken USING (id)")
+        connection.execute(f"CREATE TABLE done AS {pieces.settled('pieces')}")
+        together = pieces.merged("(FROM pieces SEMI JOIN done USING (id))", columns)
+        rows = self.lake.write(
+            connection,
+            "rows",
+            f"SELECT * FROM (SELECT {names} FROM shaped ANTI JOIN spoken USING (id) "
+            f"UNION ALL {together}) ORDER BY ts, writer, seq",
+        )
+        parts = self.lake.write(
+            connection, "parts", f"SELECT {names} FROM pieces ANTI JOIN done USING (id)"
+        )
+        return [file for file in (rows, parts) if file]
+
+    def delete_committed(self) -> None:
+        """Delete segments that are in the lake, once no reader can still be about to open them."""
+        steps.reached("compact.before-delete")
+        for segment in list_segments(self.spool):
+            if self.lake.snapshot.holds(segment.writer, segment.number) and _is_old(segment):
+                segment.path.unlink(missing_ok=True)
+                steps.reached("compact.between-deletes")
+
+
+def _shape(connection: duckdb.DuckDBPyConnection, columns: Iterable[Column]) -> None:
+    """The batch in the columns of the lake."""
+    connection.execute(f"CREATE TABLE shaped AS SELECT {lake_columns(columns)} FROM batch")
+    connection.execute("DROP TABLE batch")
+
+
+def _has_pieces(connection: duckdb.DuckDBPyConnection) -> bool:
+    return bool(connection.execute("SELECT t FROM shaped WHERE t IS NOT NULL LIMIT 1").fetchall())
+
+
+def _mark_committed(segment: Segment) -> None:
+    """The modification time of a committed segment says when it was committed."""
+    os.utime(segment.path)
+
+
+def _is_old(segment: Segment) -> bool:
+    try:
+        return time.time() - segment.path.stat().st_mtime > GRACE_S
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,130 @@
+"""DuckDB connections set up the one way we use them, and spool lines read into them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmwatch.stream.columns import DERIVED, Column, from_data, literal, quoted
+from llmwatch.stream.snapshot import DataFile
+
+if TYPE_CHECKING:
+    import duckdb
+
+LONGEST_LINE = 96 << 20
+"""A row is bounded far below this; a longer line is not a row of ours."""
+
+
+def connect(
+    *, temporary: Path | None = None, threads: int | None = None, memory: str = "2GB"
+) -> duckdb.DuckDBPyConnection:
+    """An in-memory database that looks nothing up on the network or in Python's variables."""
+    import duckdb
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "python_enable_replacements": False,
+        "preserve_insertion_order": False,
+    }
+    if temporary is not None:
+        config["temp_directory"] = str(temporary)
+    if threads is not None:
+        config["threads"] = threads
+    connection = duckdb.connect(config=config)
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def line_columns(columns: Iterable[Column]) -> dict[str, str]:
+    """How each fixed column stands on a line, as a type for `read_json`."""
+    return {
+        column.name: _line_type(column)
+        for column in columns
+        if column.key is None and column.name not in DERIVED
+    }
+
+
+def _line_type(column: Column) -> str:
+    if column.json:
+        return "JSON"
+    return {"TIMESTAMPTZ": "BIGINT", "BLOB": "VARCHAR"}.get(column.type, column.type)
+
+
+def read_lines(files: Sequence[Path], columns: Iterable[Column]) -> str:
+    """SQL that reads spool lines; what is not a line of ours comes as a row without an id."""
+    types = {"v": "BIGINT", "t": "VARCHAR"} | line_columns(columns)
+    spec = ", ".join(f"{quoted(name)}: {literal(type_)}" for name, type_ in types.items())
+    names = ", ".join(literal(str(file)) for file in files)
+    return (
+        f"read_json([{names}], format = 'newline_delimited', columns = {{{spec}}}, filename = true, "
+        f"ignore_errors = true, maximum_object_size = {LONGEST_LINE})"
+    )
+
+
+def from_line(column: Column) -> str:
+    """The SQL for a lake column out of the columns of a line."""
+    if column.key is not None:
+        return from_data(column)
+    name = quoted(column.name)
+    if column.name == "t":
+        return "NULLIF(t, 'row')"
+    if column.name == "number":
+        return "try_cast(value->>'$' AS DOUBLE)"
+    if column.name == "text":
+        return "CASE WHEN json_type(value) = 'VARCHAR' THEN value->>'$' END"
+    if column.json:
+        return f"{name}::VARCHAR"
+    return {
+        "TIMESTAMPTZ": f"make_timestamptz({name})",
+        "BLOB": f"from_base64({name})",
+    }.get(column.type, name)
+
+
+def lake_columns(columns: Iterable[Column]) -> str:
+    """A select list that turns line columns into lake columns."""
+    return ", ".join(f"{from_line(column)} AS {quoted(column.name)}" for column in columns)
+
+
+def key_types(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, dict[str, int]]:
+    """For each key that the dicts in `source.data` have, how many values of each JSON type."""
+    path = "'$.\"' || replace(replace(k, '\\', '\\\\'), '\"', '\\\"') || '\"'"
+    rows = connection.execute(
+        f"SELECT k, json_type(data, {path}), count(*), min(o) FROM "
+        "(SELECT data, unnest(keys) AS k, unnest(range(len(keys))) AS o FROM "
+        f"(SELECT data, json_keys(data) AS keys FROM {source} WHERE data IS NOT NULL)) "
+        "GROUP BY ALL ORDER BY 4, 1"
+    ).fetchall()
+    seen: dict[str, dict[str, int]] = {}
+    for key, type_, count, _ in rows:
+        seen.setdefault(key, {})[type_] = count
+    return seen
+
+
+def line_fields(columns: Iterable[Column]) -> dict[str, str]:
+    """What is kept of a line, with its types."""
+    return {"v": "BIGINT", "t": "VARCHAR"} | line_columns(columns) | {"filename": "VARCHAR"}
+
+
+def lines_table(columns: Iterable[Column]) -> str:
+    """The columns of a table that keeps lines as they were read."""
+    return ", ".join(f"{quoted(name)} {type_}" for name, type_ in line_fields(columns).items())
+
+
+def read_files(files: Iterable[DataFile]) -> str:
+    """SQL that reads Parquet files of a lake, each with the columns it has."""
+    names = ", ".join(literal(str(file.path)) for file in files)
+    return f"read_parquet([{names}], union_by_name = true)"
+
+
+def have_columns(connection: duckdb.DuckDBPyConnection, relation: str, columns: Iterable[Column]) -> str:
+    """`relation` with exactly `columns`: those that no file has yet are NULL."""
+    found = connection.execute(f"SELECT * FROM {relation} LIMIT 0").description or ()
+    present = {column[0] for column in found}
+    fields = (
+        quoted(column.name) if column.name in present else f"NULL::{column.type} AS {quoted(column.name)}"
+        for column in columns
+    )
+    return f"(SELECT {', '.join(fields)} FROM {relation})"

@@ -1,0 +1,279 @@
+"""Reading: lake files, spool tail and events as relations that SQL can ask."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from llmwatch.store import EVENTS, Project
+from llmwatch.stream import event_views, pieces, sql_guard
+from llmwatch.stream.columns import Column, fixed, grown, quoted, shown
+from llmwatch.stream.duck import connect, have_columns, lake_columns, read_files
+from llmwatch.stream.segments import list_segments
+from llmwatch.stream.snapshot import EMPTY, Snapshot, load
+from llmwatch.stream.tail import SegmentGone, Tail
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from llmwatch.settings import Settings
+
+TRIES = 20
+_EPOCH = datetime.fromtimestamp(0, timezone.utc)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The rows of one query, times as aware datetimes."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[tuple[Any, ...]]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class Reader:
+    """A long-lived reader of a project's tables. Threads may share one.
+
+    Each query sees every row written before it, in whatever process, exactly once; what it already
+    read of the spool it keeps, so a later query reads only what is new.
+    """
+
+    def __init__(self, project: Project, settings: Settings | None = None) -> None:
+        del settings
+        self.project = project
+        self._lock = threading.RLock()
+        self._database = connect()
+        self._database.execute("CREATE SCHEMA logged")
+        self._relations: dict[str, _Relation] = {}
+
+    def execute(
+        self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
+    ) -> Result:
+        """Run SQL of ours over views named after `tables` (in `logged.`, the user's keys come first)."""
+        return self._run(sql, params, tables, user=False)
+
+    def ask(self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ()) -> Result:
+        """Run one SELECT that a person wrote; anything else raises `QueryRefused`."""
+        sql_guard.check(sql, self.view_names(tables), self._database)
+        return self._run(sql, params, tables, user=True)
+
+    def view_names(self, tables: Sequence[str]) -> set[str]:
+        return {*tables, *event_views.NAMES}
+
+    def columns(self, table: str) -> tuple[Column, ...]:
+        """The table's columns as of now."""
+        self.refresh([table])
+        with self._lock:
+            return self._relations[table].columns
+
+    def snapshot(self, table: str) -> Snapshot:
+        """What the lake holds, as of the last refresh."""
+        with self._lock:
+            return self._relations[table].snapshot
+
+    def refresh(self, tables: Sequence[str]) -> None:
+        with self._lock:
+            for table in tables:
+                if table not in self._relations:
+                    self._relations[table] = _Relation(self._database, self.project, table)
+                self._relations[table].refresh()
+
+    def stream(
+        self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
+    ) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query of ours one by one, no lock held between them."""
+        cursor = self._cursor(tables)
+        try:
+            readable, moments = _readable(cursor, sql, params)
+            cursor.execute(readable, params)
+            while batch := cursor.fetchmany(1000):
+                yield from _moments(batch, moments)
+        finally:
+            cursor.close()
+
+    def arrow(self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)) -> Any:
+        """The result as a `pyarrow.Table`."""
+        cursor = self._cursor(tables)
+        try:
+            return cursor.execute(sql, params).to_arrow_table()
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._relations.clear()
+            self._database.close()
+
+    def _cursor(self, tables: Sequence[str], *, user: bool = False) -> duckdb.DuckDBPyConnection:
+        self.refresh(tables)
+        cursor = self._database.cursor()
+        cursor.execute("SET TimeZone = 'UTC'")
+        if user:
+            cursor.execute("SET search_path = 'logged,main'")
+        return cursor
+
+    def _run(self, sql: str, params: Sequence[Any], tables: Sequence[str], *, user: bool) -> Result:
+        for _ in range(TRIES):
+            with suppress(_file_gone()):
+                return self._run_once(sql, params, tables, user=user)
+            self._start_over(tables)
+        return self._run_once(sql, params, tables, user=user)
+
+    def _run_once(self, sql: str, params: Sequence[Any], tables: Sequence[str], *, user: bool) -> Result:
+        cursor = self._cursor(tables, user=user)
+        try:
+            readable, moments = _readable(cursor, sql, params)
+            cursor.execute(readable, params)
+            description = cursor.description or []
+            rows = list(_moments(cursor.fetchall(), moments))
+        finally:
+            cursor.close()
+        return Result([column[0] for column in description], [str(column[1]) for column in description], rows)
+
+    def _start_over(self, tables: Sequence[str]) -> None:
+        """A file was vacuumed or erased under a query: look again."""
+        with self._lock:
+            for table in tables:
+                self._relations.pop(table, None)
+
+
+class _Relation:
+    """One table as views: what the lake holds, the tail, and the two together."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, project: Project, table: str) -> None:
+        self.project, self.table = project, table
+        self.events = table == EVENTS
+        self.lake = project.lake(table)
+        self.snapshot = EMPTY
+        self.columns: tuple[Column, ...] = ()
+        self._database = database
+        self._tail = Tail(database, quoted(f"tail of {table}"), fixed(self.events))
+        self._generation = _generation(project)
+        self._viewed: object = None
+
+    def refresh(self) -> None:
+        if (generation := _generation(self.project)) != self._generation:
+            # rows were erased: what is in memory may hold them
+            self._generation = generation
+            self._tail = Tail(self._database, self._tail.name, fixed(self.events))
+        for attempt in range(TRIES):
+            try:
+                self._read()
+                break
+            except SegmentGone:
+                if attempt == TRIES - 1:
+                    raise
+        self._make_views()
+
+    def _read(self) -> None:
+        segments = list_segments(self.project.spool(self.table))  # before the snapshot: see architecture
+        self.snapshot = load(self.lake, self.snapshot)
+        self._tail.refresh(s for s in segments if not self.snapshot.holds(s.writer, s.number))
+
+    def _make_views(self) -> None:
+        known = self.snapshot.columns or fixed(self.events)
+        self.columns = known if self.events else grown(_complete(known), self._tail.keys)
+        state = (self.snapshot.version, self.columns, self._tail.has_pieces)
+        if state == self._viewed:
+            return
+        self._view(f"main.{quoted(self.table)}", f"SELECT {_shown(self.columns)} FROM ({self._relation()})")
+        self._view(f"logged.{quoted(self.table)}", _with_users_keys_first(self.table, self.columns))
+        if self.events:
+            event_views.create(self._database, self._view)
+        self._viewed = state
+
+    def _view(self, name: str, select: str) -> None:
+        self._database.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")
+
+    def _relation(self) -> str:
+        names = ", ".join(quoted(column.name) for column in self.columns)
+        tail = f"(SELECT {lake_columns(self.columns)} FROM {self._tail.name})"
+        files = self.snapshot.rows
+        rows = f"SELECT {names} FROM {tail}" + ("" if self.events else " WHERE t IS NULL")
+        if files:
+            lake = have_columns(self._database, read_files(files), self.columns)
+            rows = f"SELECT {names} FROM {lake} UNION ALL {rows}"
+        waiting = self.snapshot.pieces
+        if self.events or not (waiting or self._tail.has_pieces):
+            return rows
+        parts = f"SELECT {names} FROM {tail} WHERE t IS NOT NULL"
+        if waiting:
+            parts += f" UNION ALL SELECT {names} FROM {have_columns(self._database, read_files(waiting), self.columns)}"
+        return pieces.whole_relation(f"({rows})", f"({parts})", self.columns)
+
+
+def _complete(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """With every column of ours, also those that an older llmwatch did not make."""
+    names = {column.name for column in columns}
+    return (*columns, *(column for column in fixed(False) if column.name not in names))
+
+
+def _shown(columns: Sequence[Column]) -> str:
+    return ", ".join(f"{shown(column)} AS {quoted(column.name)}" for column in columns if column.name != "t")
+
+
+def _with_users_keys_first(table: str, columns: Sequence[Column]) -> str:
+    """A logged key has its own name; a column of ours that has it too is under `_name`."""
+    keys = {column.key.lower() for column in columns if column.key is not None}
+    fields = []
+    for column in columns:
+        if column.name == "t":
+            continue
+        name = column.key if column.key is not None else column.name
+        if column.key is None and name.lower() in keys:
+            name = f"_{name}" if f"_{name}" not in keys else f"__{name}"
+        fields.append(f"{quoted(column.name)} AS {quoted(name)}")
+    return f"SELECT {', '.join(fields)} FROM main.{quoted(table)}"
+
+
+def _generation(project: Project) -> int:
+    """Changes whenever rows were erased from the project."""
+    try:
+        return (project.path / "erased").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _file_gone() -> type[Exception]:
+    import duckdb
+
+    return duckdb.IOException
+
+
+def _readable(
+    cursor: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any]
+) -> tuple[str, list[int]]:
+    """`sql` with times as integers, and which columns they are: DuckDB needs pytz for the others."""
+    described = cursor.execute(f"DESCRIBE {sql}", params).fetchall()
+    moments = [i for i, column in enumerate(described) if column[1] == "TIMESTAMP WITH TIME ZONE"]
+    if not moments:
+        return sql, []
+    names = [f"c{i}" for i in range(len(described))]
+    fields = ", ".join(
+        (f"epoch_us({name})" if i in moments else name) + f" AS {quoted(column[0])}"
+        for i, (name, column) in enumerate(zip(names, described, strict=True))
+    )
+    return f"SELECT {fields} FROM ({sql}) AS q({', '.join(names)})", moments
+
+
+def _moments(rows: Sequence[tuple[Any, ...]], moments: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+    if not moments:
+        yield from rows
+        return
+    for row in rows:
+        values = list(row)
+        for i in moments:
+            if values[i] is not None:
+                values[i] = _EPOCH + timedelta(microseconds=values[i])
+        yield tuple(values)
+
+
+def as_mapping(result: Result) -> list[Mapping[str, Any]]:
+    return list(result.dicts())

@@ -1,0 +1,113 @@
+"""The spool tail: lines that are not in the lake yet, kept in memory and read as they grow."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmwatch.stream.columns import Column, quoted
+from llmwatch.stream.duck import key_types, line_fields, lines_table, read_lines
+from llmwatch.stream.segments import Segment
+
+if TYPE_CHECKING:
+    import duckdb
+
+CHUNK = 64 << 20
+"""New bytes of one segment read at a time."""
+
+
+class SegmentGone(Exception):
+    """A segment that was listed is in the lake and deleted by now: list again."""
+
+
+@dataclass
+class _Seen:
+    path: Path
+    end: int = 0
+
+
+class Tail:
+    """The lines of some segments in a DuckDB table; each refresh reads only the bytes that are new."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, columns: Sequence[Column]) -> None:
+        self.name = name
+        self._connection = connection
+        self._columns = tuple(columns)
+        self._fields = ", ".join(quoted(f) for f in line_fields(columns))
+        self._seen: dict[tuple[str, int], _Seen] = {}
+        self._holds_data = any(column.name == "data" for column in columns)
+        self.keys: dict[str, Counter[str]] = {}
+        self.has_pieces = False
+        connection.execute(f"CREATE OR REPLACE TABLE {name} ({lines_table(columns)}, segment BIGINT)")
+
+    def refresh(self, segments: Iterable[Segment]) -> None:
+        """Hold exactly the whole lines that `segments` hold now."""
+        current = {(segment.writer, segment.number): segment for segment in segments}
+        for gone in self._seen.keys() - current.keys():
+            self._forget(gone)
+        for key, segment in current.items():
+            self._read(key, segment)
+
+    def _forget(self, key: tuple[str, int]) -> None:
+        del self._seen[key]
+        self._connection.execute(f"DELETE FROM {self.name} WHERE writer = ? AND segment = ?", key)
+        if not self._seen:
+            self.keys.clear()
+            self.has_pieces = False
+
+    def _read(self, key: tuple[str, int], segment: Segment) -> None:
+        seen = self._seen.setdefault(key, _Seen(segment.path))
+        try:
+            with segment.path.open("rb") as file:
+                while os.fstat(file.fileno()).st_size > seen.end:
+                    file.seek(seen.end)
+                    if not (lines := _whole_lines(file.read(CHUNK))) and not (
+                        lines := _whole_lines(_to_newline(file, seen.end))
+                    ):
+                        return
+                    self._insert(lines, segment.number)
+                    seen.end += len(lines)
+        except FileNotFoundError:
+            raise SegmentGone(str(segment.path)) from None
+
+    def _insert(self, lines: bytes, number: int) -> None:
+        with tempfile.NamedTemporaryFile(suffix=".jsonl", dir=_fast_directory()) as copy:
+            copy.write(lines)
+            copy.flush()
+            self._connection.execute("DROP TABLE IF EXISTS fresh")
+            self._connection.execute(
+                f"CREATE TEMP TABLE fresh AS SELECT {self._fields}, {number}::BIGINT AS segment "
+                f"FROM {read_lines([Path(copy.name)], self._columns)} WHERE id IS NOT NULL"
+            )
+        self._learn()
+        self._connection.execute(f"INSERT INTO {self.name} SELECT * FROM fresh")
+        self._connection.execute("DROP TABLE fresh")
+
+    def _learn(self) -> None:
+        if not self._holds_data:
+            return
+        for key, types in key_types(self._connection, "fresh").items():
+            self.keys.setdefault(key, Counter()).update(types)
+        if not self.has_pieces:
+            found = self._connection.execute("SELECT t FROM fresh WHERE t <> 'row' LIMIT 1")
+            self.has_pieces = bool(found.fetchall())
+
+
+def _whole_lines(data: bytes) -> bytes:
+    """Up to the last newline: what follows is being written, or torn."""
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _to_newline(file: object, start: int) -> bytes:
+    """For a line longer than a chunk: everything there is."""
+    file.seek(start)  # type: ignore[attr-defined]
+    return file.read()  # type: ignore[attr-defined,no-any-return]
+
+
+def _fast_directory() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - private file, deleted at once
