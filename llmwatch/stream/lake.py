@@ -94,6 +94,21 @@ class Lake:
         _make_private(self.path / "_delta_log")
         self.refresh()
 
+    def left_files(self, older_than_s: float) -> list[Path]:
+        """Parquet files that no snapshot of the last `older_than_s` seconds holds."""
+        hours = max(0, int(older_than_s // 3600))
+        if older_than_s and not hours:
+            hours = 1
+        names = self._open_with_files().vacuum(
+            retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True
+        )
+        return [self.path / name for name in names if name.endswith(".parquet") and "/" not in name]
+
+    def _open_with_files(self) -> DeltaTable:
+        from deltalake import DeltaTable
+
+        return DeltaTable(str(self.path))
+
     def _open(self) -> DeltaTable:
         from deltalake import DeltaTable
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -50,7 +50,8 @@ class Reader:
         self.project = project
         self._lock = threading.RLock()
         self._database = connect()
-        self._database.execute("CREATE SCHEMA logged")
+        for schema in ("logged", "keyed"):
+            self._database.execute(f"CREATE SCHEMA {schema}")
         self._relations: dict[str, _Relation] = {}
 
     def execute(
@@ -61,11 +62,17 @@ class Reader:
 
     def ask(self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ()) -> Result:
         """Run one SELECT that a person wrote; anything else raises `QueryRefused`."""
-        sql_guard.check(sql, self.view_names(tables), self._database)
-        return self._run(sql, params, tables, user=True)
+        self.check(sql, tables)
+        return self._run(sql, params, [*tables, EVENTS], user=True)
 
-    def view_names(self, tables: Sequence[str]) -> set[str]:
-        return {*tables, *event_views.NAMES}
+    def check(self, sql: str, tables: Sequence[str]) -> None:
+        """Raise `QueryRefused` unless `sql` is one SELECT over `tables` and the events."""
+        sql_guard.check(sql, {*tables, *event_views.NAMES}, self._database)
+
+    def check_conditions(self, table: str, conditions: Sequence[str]) -> None:
+        """Raise `QueryRefused` unless the conditions are such as a person's SELECT may have."""
+        if conditions:
+            self.check(f"SELECT 1 FROM {quoted(table)} WHERE {' AND '.join(conditions)}", [table])
 
     def columns(self, table: str) -> tuple[Column, ...]:
         """The table's columns as of now."""
@@ -184,7 +191,8 @@ class _Relation:
         if state == self._viewed:
             return
         self._view(f"main.{quoted(self.table)}", f"SELECT {_shown(self.columns)} FROM ({self._relation()})")
-        self._view(f"logged.{quoted(self.table)}", _with_users_keys_first(self.table, self.columns))
+        for name, select in views_for_people(self.table, self.columns).items():
+            self._view(name, select)
         if self.events:
             event_views.create(self._database, self._view)
         self._viewed = state
@@ -219,18 +227,33 @@ def _shown(columns: Sequence[Column]) -> str:
     return ", ".join(f"{shown(column)} AS {quoted(column.name)}" for column in columns if column.name != "t")
 
 
-def _with_users_keys_first(table: str, columns: Sequence[Column]) -> str:
-    """A logged key has its own name; a column of ours that has it too is under `_name`."""
+def views_for_people(table: str, columns: Sequence[Column]) -> dict[str, str]:
+    """`logged.<table>`, where a logged key has its own name and a column of ours that has it too is under
+    `_name`; and `keyed.<table>`, the same with each column of ours once more as `llmwatch <name>`."""
+    names = dict(names_for_people(columns))
+    theirs = ", ".join(f"{quoted(name)} AS {quoted(shown_as)}" for name, shown_as in names.items())
+    ours = ", ".join(
+        f"{quoted(column.name)} AS {quoted('llmwatch ' + column.name)}"
+        for column in columns
+        if column.key is None and column.name != "t"
+    )
+    return {
+        f"logged.{quoted(table)}": f"SELECT {theirs} FROM main.{quoted(table)}",
+        f"keyed.{quoted(table)}": f"SELECT {theirs}, {ours} FROM main.{quoted(table)}",
+    }
+
+
+def names_for_people(columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
+    """The columns a person sees, each with the name it has for them."""
     keys = {column.key.lower() for column in columns if column.key is not None}
-    fields = []
     for column in columns:
-        if column.name == "t":
-            continue
-        name = column.key if column.key is not None else column.name
-        if column.key is None and name.lower() in keys:
-            name = f"_{name}" if f"_{name}" not in keys else f"__{name}"
-        fields.append(f"{quoted(column.name)} AS {quoted(name)}")
-    return f"SELECT {', '.join(fields)} FROM main.{quoted(table)}"
+        if column.key is not None:
+            yield column.name, column.key
+        elif column.name != "t":
+            name = column.name
+            while name in keys:
+                name = f"_{name}"
+            yield column.name, name
 
 
 def _generation(project: Project) -> int:
@@ -274,6 +297,3 @@ def _moments(rows: Sequence[tuple[Any, ...]], moments: Sequence[int]) -> Iterato
                 values[i] = _EPOCH + timedelta(microseconds=values[i])
         yield tuple(values)
 
-
-def as_mapping(result: Result) -> list[Mapping[str, Any]]:
-    return list(result.dicts())

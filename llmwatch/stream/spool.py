@@ -172,9 +172,11 @@ class Writer:
         """Once more in a new segment, when the fault may be with the file; else raises `error`."""
         if error.errno not in _ANOTHER_FILE_MAY_DO or self._fd < 0 or self._size == 0:
             raise error
-        old = self._fd
+        if error.errno == errno.EBADF:
+            self._abandon()  # first: the new segment may well get the same descriptor
+        number = self._number
         self._next_segment(clock.now_us())
-        if self._fd == old:
+        if self._number == number:
             raise error
         self._write(t, body)
 
@@ -201,7 +203,7 @@ class Writer:
 
     def _check(self, now: int) -> None:
         self._checked_at = now
-        if self._fd >= 0 and now >= self._due:
+        if self._fd >= 0:
             self._look_at_file()
         self._opened_at = min(self._opened_at, now)  # the clock may have been set back
         old = self._size > 0 and now - self._opened_at >= self._max_age_us
@@ -214,17 +216,22 @@ class Writer:
 
     def _look_at_file(self) -> None:
         """Give up a segment that was deleted, or whose descriptor someone closed under us."""
-        try:
-            found: os.stat_result | None = os.fstat(self._fd)
-        except OSError:
-            found = None
-        if found is None or (found.st_dev, found.st_ino) != self._identity:
+        found = self._own_file()
+        if found is None:
             self._abandon()
         elif found.st_nlink == 0:
             lost = self._seq - self._rows_before
             self._say(f"{self._path} was deleted while in use, with the rows in it", lost=lost)
             fork.let_go(self._fd)
             self._forget_segment()
+
+    def _own_file(self) -> os.stat_result | None:
+        """What the descriptor leads to; None when other code closed it, or has its number now."""
+        try:
+            found = os.fstat(self._fd)
+        except OSError:
+            return None
+        return found if (found.st_dev, found.st_ino) == self._identity else None
 
     def _abandon(self) -> None:
         self._say(f"the descriptor of {self._path} was closed by other code; a new segment is used")
@@ -246,7 +253,7 @@ class Writer:
                 refused = self._refuse(error)
             else:
                 self._seal()
-                self._adopt(fd, path, now)
+                self._begin(fd, path, now)
                 return
         if self._fd < 0:
             raise OSError(refused.errno, refused.strerror, refused.filename)
@@ -260,7 +267,7 @@ class Writer:
             )
         return error
 
-    def _adopt(self, fd: int, path: Path, now: int) -> None:
+    def _begin(self, fd: int, path: Path, now: int) -> None:
         found = os.fstat(fd)
         self._identity = (found.st_dev, found.st_ino)
         self._fd, self._path, self._opened_at = fd, path, now
@@ -272,6 +279,9 @@ class Writer:
 
     def _seal(self) -> None:
         if self._fd < 0:
+            return
+        if self._own_file() is None:
+            self._abandon()
             return
         if self._size == 0 and not self._torn:
             with suppress(OSError):
