@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -96,10 +95,8 @@ class Reader:
         self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
     ) -> Iterator[tuple[Any, ...]]:
         """The rows of a query of ours one by one, no lock held between them."""
-        cursor = self._cursor(tables)
+        cursor, moments = self._started(sql, params, tables, user=False)
         try:
-            readable, moments = _readable(cursor, sql, params)
-            cursor.execute(readable, params)
             while batch := cursor.fetchmany(1000):
                 yield from _moments(batch, moments)
         finally:
@@ -109,7 +106,7 @@ class Reader:
         """The result as a `pyarrow.Table`."""
         cursor = self._cursor(tables)
         try:
-            return cursor.execute(sql, params).to_arrow_table()
+            return cursor.sql(sql, params=list(params)).to_arrow_table()
         finally:
             cursor.close()
 
@@ -127,22 +124,34 @@ class Reader:
         return cursor
 
     def _run(self, sql: str, params: Sequence[Any], tables: Sequence[str], *, user: bool) -> Result:
-        for _ in range(TRIES):
-            with suppress(_file_gone()):
-                return self._run_once(sql, params, tables, user=user)
-            self._start_over(tables)
-        return self._run_once(sql, params, tables, user=user)
-
-    def _run_once(self, sql: str, params: Sequence[Any], tables: Sequence[str], *, user: bool) -> Result:
-        cursor = self._cursor(tables, user=user)
+        cursor, moments = self._started(sql, params, tables, user=user)
         try:
-            readable, moments = _readable(cursor, sql, params)
-            cursor.execute(readable, params)
             description = cursor.description or []
             rows = list(_moments(cursor.fetchall(), moments))
         finally:
             cursor.close()
         return Result([column[0] for column in description], [str(column[1]) for column in description], rows)
+
+    def _started(
+        self, sql: str, params: Sequence[Any], tables: Sequence[str], *, user: bool
+    ) -> tuple[duckdb.DuckDBPyConnection, list[int]]:
+        """A cursor that has run the query; once more from the start when a file was vacuumed under it."""
+        for attempt in range(TRIES):
+            cursor = self._cursor(tables, user=user)
+            try:
+                readable, moments = _readable(cursor, sql, params)
+                cursor.execute(readable, params)
+            except _file_gone():
+                cursor.close()
+                if attempt == TRIES - 1:
+                    raise
+                self._start_over(tables)
+            except BaseException:
+                cursor.close()
+                raise
+            else:
+                return cursor, moments
+        raise AssertionError("unreachable")
 
     def _start_over(self, tables: Sequence[str]) -> None:
         """A file was vacuumed or erased under a query: look again."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from llmwatch.stream.table import StreamTable
 
+NEWEST_FIRST = ("-llmwatch ts",)
+"""The order that file statistics can answer: by the time rows were recorded, newest first."""
 STORED = [c.name for c in (*ENVELOPE, *CALL, DATA) if c.name != "t"]
 When = datetime | str | timedelta | int | float
 
@@ -137,16 +139,20 @@ class Rows:
         return sql
 
     def _ordered(self) -> str:
-        last = '"llmwatch ts", "llmwatch writer", "llmwatch seq"'
-        if self.order in (("-timestamp",), ("-ts",)) and not self._has_key(self.order[0][1:]):
-            return '"llmwatch ts" DESC, "llmwatch writer" DESC, "llmwatch seq" DESC'
-        named = [self._term(name) for name in self.order]
-        return ", ".join([*named, last])
+        down = " DESC" if self._newest_first else ""
+        named = [] if self._newest_first else [self._term(name) for name in self.order]
+        return ", ".join([*named, *(f'"llmwatch {name}"{down}' for name in ("ts", "writer", "seq"))])
+
+    @property
+    def _newest_first(self) -> bool:
+        if self.order in (("-timestamp",), ("-ts",)):
+            return not self._has_key(self.order[0][1:])
+        return self.order == NEWEST_FIRST
 
     def _term(self, name: str) -> str:
         column, direction = (name[1:], "DESC") if name.startswith("-") else (name, "ASC")
         if column == "timestamp" and not self._has_key("timestamp"):
-            column = "ts"
+            column = "llmwatch ts"
         return f"{quoted(column)} {direction} NULLS LAST"
 
     def _has_key(self, key: str) -> bool:
@@ -154,8 +160,7 @@ class Rows:
 
     def _newest_since(self) -> int | None:
         """For the newest rows of all: a time that enough rows are known to follow, from file statistics."""
-        newest = self.order in (("-timestamp",), ("-ts",)) and not self._has_key(self.order[0][1:])
-        if not newest or self.conditions or self.most is None:
+        if self.conditions or self.most is None or not self._newest_first:
             return None
         return self.table.newest_since(self.most + self.skipped)
 

@@ -18,7 +18,7 @@ from llmwatch.names import TableName, parse_table
 from llmwatch.store import EVENTS, Project, open_store
 from llmwatch.stream import events, spool
 from llmwatch.stream.columns import quoted
-from llmwatch.stream.rows import STORED, Rows, shown_columns
+from llmwatch.stream.rows import NEWEST_FIRST, STORED, Rows, shown_columns
 from llmwatch.stream.row import Row
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class StreamTable:
 
     def tail(self, n: int = 10) -> list[Row]:
         """The newest rows, the newest last."""
-        return list(self.rows().sort("-timestamp").limit(n))[::-1]
+        return list(self.rows().sort(*NEWEST_FIRST).limit(n))[::-1]
 
     @property
     def count(self) -> Count:
@@ -201,7 +201,7 @@ class StreamTable:
         return None
 
     def _repr_html_(self) -> str:
-        return self.rows().sort("-timestamp").limit(50)._repr_html_()
+        return self.rows().sort(*NEWEST_FIRST).limit(50)._repr_html_()
 
 
 class Count(int):
