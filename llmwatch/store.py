@@ -78,7 +78,9 @@ class Project:
     def all_tables(self) -> list[str]:
         """`tables`, the events, and the tables that llmwatch keeps for itself (`_objects`, ...)."""
         spooled = _directories(self.path / "spool")
-        internal = {name for name in (*spooled, *_directories(self.path / "tables")) if is_internal(name)}
+        internal = {
+            name for name in (*spooled, *_directories(self.path / "tables")) if is_internal(name)
+        }
         if self.lake(EVENTS).is_dir():
             internal.add(EVENTS)
         return [*self.tables(), *sorted(internal)]

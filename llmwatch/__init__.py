@@ -1,0 +1,58 @@
+"""Production monitoring for W&B Weave, with no account needed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmwatch.errors import (
+        InvalidName,
+        LlmwatchError,
+        MissingExtra,
+        NotFound,
+        QueryRefused,
+        SettingsError,
+        StoreError,
+    )
+    from llmwatch.store import open_store
+    from llmwatch.stream.table import StreamTable
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "InvalidName",
+    "LlmwatchError",
+    "MissingExtra",
+    "NotFound",
+    "QueryRefused",
+    "SettingsError",
+    "StoreError",
+    "StreamTable",
+    "open_store",
+]
+
+# A name is imported when it is first asked for, so that `import llmwatch` costs next to nothing.
+_WHERE = {
+    "InvalidName": "llmwatch.errors",
+    "LlmwatchError": "llmwatch.errors",
+    "MissingExtra": "llmwatch.errors",
+    "NotFound": "llmwatch.errors",
+    "QueryRefused": "llmwatch.errors",
+    "SettingsError": "llmwatch.errors",
+    "StoreError": "llmwatch.errors",
+    "StreamTable": "llmwatch.stream.table",
+    "open_store": "llmwatch.store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

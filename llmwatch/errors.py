@@ -1,0 +1,54 @@
+"""The one tree of errors that llmwatch raises.
+
+    LlmwatchError
+    ├── InvalidName      (ValueError)   a project or table name that no store can hold
+    ├── SettingsError    (ValueError)   a setting with a value that it cannot have
+    ├── StoreError                      the store cannot be opened, read or written
+    ├── QueryRefused     (ValueError)   SQL that is not one SELECT over the named views
+    ├── NotFound         (KeyError)     a row, table or project that is not there
+    └── MissingExtra     (ImportError)  an optional part that is not installed
+
+They are raised where the person asked for something. What goes wrong while recording is never raised
+into the recorded code: see `llmwatch.faults`.
+"""
+
+from __future__ import annotations
+
+
+class LlmwatchError(Exception):
+    """Every error that llmwatch raises on purpose is one of these."""
+
+
+class InvalidName(LlmwatchError, ValueError):
+    """A project or table name that no store can hold."""
+
+
+class SettingsError(LlmwatchError, ValueError):
+    """A setting with a value that it cannot have, and where the value came from."""
+
+
+class StoreError(LlmwatchError):
+    """The store cannot be opened, read or written."""
+
+
+class QueryRefused(LlmwatchError, ValueError):
+    """SQL that is not one SELECT over the named views."""
+
+
+class NotFound(LlmwatchError, KeyError):
+    """A row, table or project that is not there."""
+
+    def __str__(self) -> str:
+        # KeyError would print the repr of the message, quotes and escapes included.
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingExtra(LlmwatchError, ImportError):
+    """An optional part that is not installed; the message is the command that installs it."""
+
+    def __init__(self, extra: str, needed_for: str) -> None:
+        self.extra = extra
+        super().__init__(f'{needed_for} needs an extra: pip install "llmwatch[{extra}]"')
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        return type(self), (self.extra, str(self).split(" needs an extra: ")[0])
