@@ -1,0 +1,123 @@
+"""The files of a spool: which are segments, which are sealed, which are litter."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from llmwatch.stream import fork, segments
+
+
+def open_segment(directory: Path, writer: str = "abc", number: int = 1) -> int:
+    return segments.create(directory, writer, number)[0]
+
+
+def only(directory: Path) -> segments.Segment:
+    (segment,) = segments.list_segments(directory)
+    return segment
+
+
+def test_a_spool_that_is_not_there_has_no_segments(tmp_path: Path) -> None:
+    assert segments.list_segments(tmp_path / "nothing") == []
+
+
+def test_segments_are_listed_by_writer_and_number_however_large(tmp_path: Path) -> None:
+    for writer, number in [("b", 1), ("a", 100_000_000), ("a", 2), ("a", 99_999_999)]:
+        (tmp_path / segments.segment_name(writer, number)).touch()
+    listed = [(s.writer, s.number) for s in segments.list_segments(tmp_path)]
+    assert listed == [("a", 2), ("a", 99_999_999), ("a", 100_000_000), ("b", 1)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".abc-00000001.jsonl", "abc-1.jsonl", "abc-00000001.jsonl~", "notes.txt", "abc-00000001.json"],
+)
+def test_a_foreign_file_is_no_segment(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    assert segments.list_segments(tmp_path) == []
+
+
+def test_a_link_or_directory_with_a_segments_name_is_no_segment(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / segments.segment_name("a", 1)).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / segments.segment_name("a", 2)).mkdir()
+    assert segments.list_segments(tmp_path) == []
+
+
+def test_a_segment_is_private_and_sealed_only_once_its_writer_lets_go(tmp_path: Path) -> None:
+    fd = open_segment(tmp_path / "spool")
+    segment = only(tmp_path / "spool")
+    assert segment.path.stat().st_mode & 0o777 == 0o600
+    assert segment.path.parent.stat().st_mode & 0o777 == 0o700
+    assert not segments.is_sealed(segment)
+    fork.let_go(fd)
+    assert segments.is_sealed(segment)
+
+
+def test_asking_whether_it_is_sealed_leaves_the_writers_lock_in_place(tmp_path: Path) -> None:
+    fd = open_segment(tmp_path)
+    for _ in range(3):
+        assert not segments.is_sealed(only(tmp_path))
+    fork.let_go(fd)
+
+
+def test_a_segment_that_is_gone_is_neither_sealed_nor_taken(tmp_path: Path) -> None:
+    fork.let_go(open_segment(tmp_path))
+    segment = only(tmp_path)
+    segment.path.unlink()
+    assert not segments.is_sealed(segment)
+    assert segment.size() == 0
+    with segments.take(segment) as taken:
+        assert not taken
+
+
+def test_a_live_segment_is_not_taken_and_a_sealed_one_by_one_alone(tmp_path: Path) -> None:
+    fd = open_segment(tmp_path)
+    segment = only(tmp_path)
+    with segments.take(segment) as taken:
+        assert not taken
+    fork.let_go(fd)
+    with segments.take(segment) as first, segments.take(segment) as second:
+        assert (first, second) == (True, False)
+    with segments.take(segment) as again:
+        assert again
+
+
+def test_two_readers_may_ask_at_the_same_instant(tmp_path: Path) -> None:
+    fork.let_go(open_segment(tmp_path))
+    segment = only(tmp_path)
+    other = os.open(segment.path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    assert segments.is_sealed(segment)
+    os.close(other)
+
+
+def test_a_dead_creators_dot_name_is_removed_a_young_or_locked_one_is_not(tmp_path: Path) -> None:
+    old, young, locked = (tmp_path / f".abc-0000000{n}.jsonl" for n in (1, 2, 3))
+    for path in (old, young, locked):
+        path.touch()
+    for path in (old, locked):
+        os.utime(path, (1, 1))
+    fd = os.open(locked, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    assert segments.remove_leftovers(tmp_path) == 1
+    os.close(fd)
+    assert sorted(tmp_path.iterdir()) == [young, locked]
+
+
+def test_a_users_own_dot_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".notes").touch()
+    os.utime(tmp_path / ".notes", (1, 1))
+    assert segments.remove_leftovers(tmp_path) == 0
+
+
+def test_a_creation_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / segments.segment_name("abc", 1)).mkdir()  # the rename will fail
+    before = set(os.listdir("/dev/fd"))
+    with pytest.raises(OSError, match="directory"):
+        open_segment(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [segments.segment_name("abc", 1)]
+    assert len(os.listdir("/dev/fd")) == len(before)
