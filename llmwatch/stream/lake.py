@@ -99,21 +99,16 @@ class Lake:
         hours = max(0, int(older_than_s // 3600))
         if older_than_s and not hours:
             hours = 1
-        names = self._open_with_files().vacuum(
+        names = self._open().vacuum(
             retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True
         )
         return [self.path / name for name in names if name.endswith(".parquet") and "/" not in name]
-
-    def _open_with_files(self) -> DeltaTable:
-        from deltalake import DeltaTable
-
-        return DeltaTable(str(self.path))
 
     def _open(self) -> DeltaTable:
         from deltalake import DeltaTable
 
         if self._delta is None:
-            self._delta = DeltaTable(str(self.path), without_files=True)
+            self._delta = DeltaTable(str(self.path))
         else:
             self._delta.update_incremental()
         return self._delta
