@@ -1,0 +1,168 @@
+"""Set up and run llmwatch from a checkout, with nothing but Python: `python3 dev.py run`, `python3 dev.py test`.
+
+    run     set up, then run examples/quickstart.py offline on the embedded store
+    test    set up, then ruff, mypy and the quick tests on this Python
+    full    the same with the slow tests
+    lint    set up, then ruff and mypy
+    bench   set up, then the benchmarks
+    setup   only make .venv and install llmwatch into it
+
+Arguments after the command go to pytest, or to the example.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+OLDEST = (3, 10)
+# What some tests need from outside Python: (program, what is skipped without it).
+OUTSIDE = (("chromium", "tests of the page in a browser"), ("node", "rebuilding the page"))
+
+
+class Environment:
+    """A virtual environment that holds this checkout, set up again only when pyproject.toml changed."""
+
+    def __init__(self, path: Path, extra: str) -> None:
+        self.path = path
+        self.python = path / "bin" / "python"
+        self.extra = extra
+
+    def set_up(self) -> None:
+        if self._is_current():
+            return
+        say(f"setting up {self.path} (llmwatch[{self.extra}], Python {sys.version.split()[0]})")
+        run([sys.executable, "-m", "venv", "--clear", str(self.path)])
+        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        run([*pip, "-e", f"{ROOT}[{self.extra}]"])
+        self._mark.write_text(self._contents(self.extra))
+
+    @property
+    def _mark(self) -> Path:
+        return self.path / "llmwatch-set-up"
+
+    def _is_current(self) -> bool:
+        enough = {self._contents(self.extra), self._contents("dev")}
+        return self._mark.exists() and self._mark.read_text() in enough
+
+    def _contents(self, extra: str) -> str:
+        project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+        return f"{sys.version} {ROOT} {extra} {project}"
+
+
+def main() -> int:
+    given, rest = arguments()
+    if sys.version_info < OLDEST:
+        return fail(f"llmwatch needs Python 3.10 or newer; this is {sys.version.split()[0]}")
+    if sys.platform == "win32":
+        return fail("llmwatch runs on Linux and macOS; on Windows, use WSL")
+    extra = "all" if given.command == "run" else "dev"
+    environment = Environment(Path(given.venv).absolute() if given.venv else ROOT / ".venv", extra)
+    try:
+        environment.set_up()
+    except subprocess.CalledProcessError as error:
+        shutil.rmtree(environment.path, ignore_errors=True)
+        return fail(f"setting up failed: {' '.join(map(str, error.cmd))}")
+    return COMMANDS[given.command](str(environment.python), rest)
+
+
+def arguments() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("--venv", help="where the virtual environment is (default: .venv)")
+    return parser.parse_known_args()
+
+
+def setup(python: str, rest: list[str]) -> int:
+    say(f"ready: {python}")
+    return 0
+
+
+def example(python: str, rest: list[str]) -> int:
+    store = ROOT / ".llmwatch" / "quickstart"
+    shutil.rmtree(store, ignore_errors=True)  # each run shows the same table
+    environment = {**os.environ, "LLMWATCH_STORE": str(store), "LLMWATCH_WORKER": "false"}
+    return status([python, "examples/quickstart.py", *rest], environment)
+
+
+def lint(python: str, rest: list[str]) -> int:
+    failed = [
+        name
+        for name, command in (
+            ("ruff check", ["ruff", "check"]),
+            ("ruff format", ["ruff", "format", "--check", "--quiet"]),
+            ("mypy", ["mypy"]),
+        )
+        if status([python, "-m", *command]) != 0
+    ]
+    return fail(f"failed: {', '.join(failed)}") if failed else 0
+
+
+def test(python: str, rest: list[str]) -> int:
+    return checked(python, ["-m", "not slow", *rest], "slow tests (python3 dev.py full)")
+
+
+def full(python: str, rest: list[str]) -> int:
+    return checked(python, rest, None)
+
+
+def checked(python: str, options: list[str], left_out: str | None) -> int:
+    """Lint and test, and say what was skipped and why."""
+    started = time.monotonic()
+    linted = lint(python, [])
+    tested = status([python, "-m", "pytest", "-q", *options])
+    say(f"took {time.monotonic() - started:.0f} s on Python {sys.version.split()[0]}")
+    if left_out:
+        say(f"skipped: {left_out}")
+    for program, what in OUTSIDE:
+        if shutil.which(program) is None:
+            say(f"skipped: {what} ({program} is not installed)")
+    say(
+        f"ruff and mypy {'failed' if linted else 'passed'}; pytest {'failed' if tested else 'passed'}"
+    )
+    return tested or linted
+
+
+def bench(python: str, rest: list[str]) -> int:
+    programs = sorted((ROOT / "benchmarks").glob("[a-z]*.py"))
+    return max((status([python, str(program), *rest]) for program in programs), default=0)
+
+
+COMMANDS = {
+    "run": example,
+    "test": test,
+    "full": full,
+    "lint": lint,
+    "bench": bench,
+    "setup": setup,
+}
+
+
+def run(command: list[str]) -> None:
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+def status(command: list[str], environment: dict[str, str] | None = None) -> int:
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def say(text: str) -> None:
+    print(f"dev: {text}", flush=True)
+
+
+def fail(text: str) -> int:
+    print(f"dev: {text}", file=sys.stderr, flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
