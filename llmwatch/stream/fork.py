@@ -79,12 +79,18 @@ def in_child(reset: Callable[[], None]) -> None:
     _resets.append(reset)
 
 
-def point_nowhere(fd: int) -> None:
-    """Make `fd` lead to /dev/null: for code that goes on to write to it after a fork."""
+def point_nowhere(fd: int) -> int:
+    """Make `fd` lead to /dev/null, for code that goes on to write to it after a fork.
+
+    Returns `fd`, or a new descriptor when there was none (-1).
+    """
     null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    if fd < 0:
+        return null
     os.dup2(null, fd, inheritable=False)
     os.close(null)
     _held.discard(fd)
+    return fd
 
 
 def _after_in_child() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from llmwatch.settings import Settings
 
 _CHECK_US = 1_000_000  # between looks at the segment's age and whether it is still there
+_NEVER_US = 1 << 62
 _RETRY_S = 1.0  # between tries to create a segment where one could not be created
 _DEMAND_S = 10.0  # between calls for the worker
 # Errors of this one file: the next segment may do better. A full disk is not among them.
@@ -76,8 +77,9 @@ class Writer:
 
     def append(self, t: str, body: bytes) -> bool:
         """Write one line of kind `t`: the envelope and the keys of the JSON object `body`."""
+        lock = self._lock
         try:
-            with self._lock:
+            with lock:
                 if self._busy:
                     # A signal handler or __del__ inside an append of this thread: the half-done
                     # line must not be touched, so it writes to a segment of its own.
@@ -92,6 +94,8 @@ class Writer:
                     raise
                 finally:
                     self._busy = False
+                    if self._lock is not lock:
+                        self._leave_to_parent()
         except Exception as error:  # noqa: BLE001 - our faults stop here, reported with the row lost
             return self._lose(error)
         if self._after:
@@ -339,10 +343,19 @@ class Writer:
     close = rotate
 
     def _reset_in_child(self) -> None:
-        if self._busy and self._fd >= 0:
-            # The fork may have been made inside this very append (a signal handler that forks):
-            # it will go on here and must not write to whatever gets this number next.
-            fork.point_nowhere(self._fd)
+        # A held lock can be taken once more only by the thread that holds it: the fork was made
+        # inside this very append, by a signal handler, and the child will go on in it.
+        inside = self._busy and self._lock.acquire(blocking=False)
+        fd = self._fd
+        self._start_afresh()
+        if inside:
+            self._busy = True
+            self._fd = fork.point_nowhere(fd)
+            self._due = _NEVER_US
+
+    def _leave_to_parent(self) -> None:
+        """The end of an append that this process was forked in: the parent writes the line."""
+        os.close(self._fd)
         self._start_afresh()
 
 

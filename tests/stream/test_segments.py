@@ -116,8 +116,8 @@ def test_a_users_own_dot_file_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_creation_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / segments.segment_name("abc", 1)).mkdir()  # the rename will fail
-    before = set(os.listdir("/dev/fd"))
+    before = len(list(Path("/dev/fd").iterdir()))
     with pytest.raises(OSError, match="directory"):
         open_segment(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [segments.segment_name("abc", 1)]
-    assert len(os.listdir("/dev/fd")) == len(before)
+    assert len(list(Path("/dev/fd").iterdir())) == before

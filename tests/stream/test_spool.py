@@ -10,8 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from spool_lines import (
@@ -30,7 +29,12 @@ from llmwatch import clock, faults
 from llmwatch.settings import Settings
 from llmwatch.store import EVENTS, Project
 from llmwatch.stream import segments, spool
-from llmwatch.stream.spool import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from llmwatch.stream.spool import Writer
 
 AN_HOUR = 3600 * 1_000_000
 
