@@ -158,6 +158,16 @@ def load(**overrides: Any) -> Settings:
     return Settings(**values)
 
 
+def as_markdown() -> str:
+    """The table of settings, as `docs/reference/settings.md` shows it."""
+    lines = ["| setting | environment | default | type | what it means |", "|---|---|---|---|---|"]
+    for setting in TABLE:
+        kind = ", ".join(f"`{choice}`" for choice in setting.choices) or setting.type
+        default = "" if setting.default is None else f"`{str(setting.default).lower()}`"
+        lines.append(f"| `{setting.name}` | `{setting.env}` | {default} | {kind} | {setting.doc} |")
+    return "\n".join(lines) + "\n"
+
+
 def project_root(start: Path | None = None) -> Path | None:
     """The nearest directory, from `start` (the working directory) upwards, that looks like a project's root."""
     try:

@@ -48,7 +48,7 @@ def sweep(project: Project, *, settings: Settings | None = None) -> Removed:
     _keep_under_cap(project, settings, removed)
     if removed.files:
         logger.warning(
-            "%s: retention removed %d rows in %d files (older than %s days, or the store was over %s GB)",
+            "%s: retention removed %d rows in %d files (older than %s days, or the store was over %s GiB)",
             project.id, removed.rows, removed.files, settings.retention_days, settings.max_store_gb,
         )  # fmt: skip
         removed.media = media_files.remove_unreferenced(project)
@@ -59,7 +59,7 @@ def sweep(project: Project, *, settings: Settings | None = None) -> Removed:
 def _keep_under_cap(project: Project, settings: Settings, removed: Removed) -> None:
     if not settings.max_store_gb:
         return
-    over = size_of(project.store.root) - int(settings.max_store_gb * 1e9)
+    over = size_of(project.store.root) - int(settings.max_store_gb * (1 << 30))
     if over <= 0:
         return
     files = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -48,6 +49,8 @@ class StreamTable:
         self.name = where.table
         self._settings = settings.current()
         self.project: Project = open_store(store).project(where.entity, where.project)
+        if "/" not in table_name and project_name is None:
+            _say_where(self.project)
         self._writer = spool.writer(self.project, self.name, self._settings)
         self._limits = self._settings.field_limit_kb << 10, self._settings.row_limit_kb << 10
         self._media = self.project.media
@@ -202,6 +205,17 @@ class StreamTable:
 
     def _repr_html_(self) -> str:
         return self.rows().sort(*NEWEST_FIRST).limit(50)._repr_html_()
+
+
+_said: set[str] = set()
+
+
+def _say_where(project: Project) -> None:
+    """Tell the person, once, where rows go when nobody named a project."""
+    where = f"{project.id} in {project.store.root}"
+    if project.name == settings.Settings.project and where not in _said:
+        _said.add(where)
+        print(f"llmwatch: no project named, so rows go to {where}", file=sys.stderr)
 
 
 class Count(int):

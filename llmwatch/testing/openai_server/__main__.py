@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     with server:
         for name, value in server.environment.items():
-            print(f"export {name}={value}", flush=True)
+            print(f"export {name}={value}", flush=True)  # noqa: T201 - a program's output
         stop.wait()
     return 0
 

