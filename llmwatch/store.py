@@ -81,7 +81,7 @@ class Project:
         internal = {
             name for name in (*spooled, *_directories(self.path / "tables")) if is_internal(name)
         }
-        if self.lake(EVENTS).is_dir():
+        if self.lake(EVENTS).is_dir() or self.spool(EVENTS).is_dir():
             internal.add(EVENTS)
         return [*self.tables(), *sorted(internal)]
 

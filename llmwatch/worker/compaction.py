@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from llmwatch import faults
-from llmwatch.store import EVENTS
 from llmwatch.stream import segments
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Compaction:
             return False
         worked = False
         for project in store.projects():
-            for table in (*project.tables(), EVENTS):
+            for table in project.all_tables():
                 worked |= self._table(project, table, settings)
         self._next = time.monotonic() + settings.compact_every_s
         return worked
