@@ -89,7 +89,8 @@ class Generator:
         self.split = split
 
     def choices(self, request: Request) -> list[Choice]:
-        count = request.body.get("n") or 1
+        given = request.body.get("n")
+        count = 1 if given is None else given
         if not isinstance(count, int) or not 1 <= count <= 128:
             raise invalid("n", "expected an integer between 1 and 128.")
         return [self._choice(replace(request, choice=index)) for index in range(count)]
