@@ -127,7 +127,10 @@ def _wandb_image(fields: dict[str, Any], path: Path | None) -> Any:
 
     source = str(path) if path else fields["reference"]
     about = {"caption": fields.get("caption"), "grouping": fields.get("grouping")}
-    return wandb.Image(source, boxes=fields.get("boxes"), **about)
+    boxes = fields.get("boxes")
+    for box in (boxes or {}).values():
+        box["class_labels"] = dict(box["class_labels"])
+    return wandb.Image(source, boxes=boxes, **about)
 
 
 def _wandb_audio(fields: dict[str, Any], path: Path | None) -> Any:

@@ -28,7 +28,10 @@ def wandb_file(value: Any, directory: Path | None, **about: Any) -> Tag:
 
 
 def wandb_image(value: Any, directory: Path | None) -> Tag:
-    boxes = {name: box._val for name, box in (value._boxes or {}).items()}
+    boxes = {
+        name: {"box_data": box._val, "class_labels": list(box._class_labels.items())}
+        for name, box in (value._boxes or {}).items()
+    }
     about = {"grouping": value._grouping, "boxes": boxes or None}
     return wandb_file(value, directory, width=value._width, height=value._height, **about)
 

@@ -7,7 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from llmwatch.capture.files import keep
+from llmwatch.capture.media import INLINE_BYTES, INLINE_ITEMS
 from llmwatch.capture.tag import Tag, tag
 
 _PARQUET_KINDS = "biuf"
@@ -16,9 +19,21 @@ _PARQUET_KINDS = "biuf"
 def pandas_frame(value: Any, directory: Path | None) -> Tag:
     about = {"library": "pandas", "rows": len(value), "columns": list(value.columns)}
     about |= {"dtypes": [str(dtype) for dtype in value.dtypes], "index": _index(value.index)}
-    if directory is not None and _parquet_keeps(value):
+    short = about["index"] is None or len(value) <= INLINE_ITEMS
+    if directory is not None and short and _parquet_keeps(value):
         return tag("frame", **about, **keep(directory, _pandas_parquet(value), "parquet"))
-    return tag("frame", **about, data=[value.iloc[:, n].tolist() for n in range(value.shape[1])])
+    data = [value.iloc[:, n].tolist() for n in range(value.shape[1])]
+    return _as_json(about, {"data": data, "index": about.pop("index")}, directory)
+
+
+def _as_json(about: dict[str, Any], values: dict[str, Any], directory: Path | None) -> Tag:
+    """Columns as JSON: on the line when they are short, else in a file."""
+    from llmwatch.capture.encode import encode
+
+    data = encode(values, media=directory, limit=1 << 40)  # no bound: the file is for what is long
+    if len(data) <= INLINE_BYTES or directory is None:
+        return tag("frame", **about, **values)
+    return tag("frame", **about, **keep(directory, data, "json"))
 
 
 def pandas_series(value: Any, directory: Path | None) -> Tag:
@@ -68,7 +83,8 @@ def polars_frame(value: Any, directory: Path | None) -> Tag:
         buffer = io.BytesIO()
         value.write_parquet(buffer)
         return tag("frame", **about, **keep(directory, buffer.getvalue(), "parquet"))
-    return tag("frame", **about, data=[column.to_list() for column in value.get_columns()])
+    data = [column.to_list() for column in value.get_columns()]
+    return _as_json(about, {"data": data}, directory)
 
 
 def polars_series(value: Any, directory: Path | None) -> Tag:
@@ -78,6 +94,11 @@ def polars_series(value: Any, directory: Path | None) -> Tag:
 
 def restore(fields: dict[str, Any], path: Path | None) -> Any:
     """The frame of a marker whose inline parts are already decoded."""
+    if path is not None and path.suffix == ".json":
+        from llmwatch.capture.decode import decode
+
+        fields = {**fields, **decode(orjson.loads(path.read_bytes()), media=path.parent.parent)}
+        path = None
     return (_polars if fields["library"] == "polars" else _pandas)(fields, path)
 
 
