@@ -638,7 +638,7 @@ def received(stream: Any) -> tuple[int, type[BaseException] | None]:
     try:
         for _ in stream:
             count += 1
-    except Exception as error:
+    except (openai.APIError, json.JSONDecodeError) as error:
         return count, type(error)
     return count, None
 
