@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -137,7 +138,7 @@ def test_a_failure_is_tried_again_later_and_later(monkeypatch: pytest.MonkeyPatc
     while now < 1020:
         backoff.attempt("t", fail, "it failed")
         now += 1
-    assert [later - sooner for sooner, later in zip(tried, tried[1:], strict=False)] == [2, 4, 8]
+    assert [later - sooner for sooner, later in pairwise(tried)] == [2, 4, 8]
     now = 2000.0
     assert backoff.attempt("t", lambda: True, "it failed")
     assert backoff.attempt("t", lambda: True, "it failed")
