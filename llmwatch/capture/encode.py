@@ -10,7 +10,7 @@ import orjson
 
 from llmwatch.capture import bounds
 from llmwatch.capture.fallback import Walker
-from llmwatch.capture.images import image_of, unrecorded
+from llmwatch.capture.images import image_of
 from llmwatch.capture.tag import Tag
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _OPTIONS = (
     | orjson.OPT_PASSTHROUGH_DATETIME
 )
 _MARKLIKE = re.compile(rb'"_+type":')
+_NO_STACK = b'{"_type":"unrecorded","reason":"RecursionError"}'
 _dumps = orjson.dumps
 
 
@@ -115,8 +116,8 @@ def _walked(value: Any, media: Path | None, limit: int) -> bytes:
 def _shallow(value: Any, media: Path | None, limit: int) -> bytes:
     try:
         return _dumps(Walker(media, nodes=limit, depth=6).walk(value))
-    except RecursionError as error:
-        return _dumps(unrecorded(value, error).as_dict())
+    except RecursionError:
+        return _NO_STACK  # a constant: nothing more can be called here
 
 
 def _has_nonfinite(values: list[Any]) -> bool:
