@@ -40,7 +40,7 @@ class Environment:
             return
         say(f"setting up {self.path} (llmwatch[{self.extra}], Python {sys.version.split()[0]})")
         run([sys.executable, "-m", "venv", "--clear", str(self.path)])
-        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [str(self.python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         run([*pip, "-e", f"{ROOT}[{self.extra}]"])
         self._mark.write_text(self._contents(self.extra))
 

@@ -4,7 +4,7 @@
 
 Rows of 2.4 KB, each made anew and timed from the dict to the acknowledgement, at 1 and at 4 processes. SQLite is given
 its quick settings (WAL, synchronous=NORMAL, a prepared INSERT, orjson) and commits each row, as a record that must
-survive the process does. Rounds of both alternate, and each figure is the median of its rounds: single rounds on a
+survive the process does; rows have the same ids in both, which in SQLite are the primary key. Rounds of both alternate, and each figure is the median of its rounds: single rounds on a
 shared machine differ by more than the things compared. A bare `os.write` of as many bytes is the floor of the disk.
 No worker runs. Every acknowledged row is counted on the disk afterwards.
 """
@@ -59,13 +59,19 @@ def llmwatch_log(directory: Path) -> Callable[[dict[str, object]], object]:
 def sqlite_log(directory: Path) -> Callable[[dict[str, object]], object]:
     import orjson
 
+    from llmwatch.clock import new_id
+
     connection = sqlite3.connect(directory / "rows.db", timeout=60, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("CREATE TABLE IF NOT EXISTS rows (ts INTEGER, data BLOB)")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS rows (id TEXT PRIMARY KEY, ts INTEGER, data BLOB)"
+    )
 
     def log(row: dict[str, object]) -> None:
-        connection.execute("INSERT INTO rows VALUES (?, ?)", (time.time_ns(), orjson.dumps(row)))
+        connection.execute(
+            "INSERT INTO rows VALUES (?, ?, ?)", (new_id(), time.time_ns(), orjson.dumps(row))
+        )
 
     return log
 

@@ -109,6 +109,11 @@ def open_store(path: str | Path | None = None) -> Store:
     return Store(root)
 
 
+def locate(path: str | Path | None = None) -> Path:
+    """Where `open_store` would open one, without making it."""
+    return _chosen(path)[0]
+
+
 def ensure(directory: Path) -> Path:
     """Make a directory and the missing ones above it, each open to its owner only."""
     if directory.is_dir():

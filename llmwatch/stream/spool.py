@@ -109,7 +109,9 @@ class Writer:
         if now > self._ts:  # noqa: PLR1730 - max() costs a call on every row
             self._ts = now
         seq, size = self._seq, self._size
-        if b"\n" in body:  # only ever white space between tokens; a line must stay one line
+        if (
+            body.find(10) >= 0
+        ):  # a newline: only ever white space between tokens; a line must stay one line
             body = body.replace(b"\n", b" ")
         prefix = self._prefixes.get(t) or self._make_prefix(t)
         line = b'%b%d,"ts":%d,%b\n' % (prefix, seq, self._ts, body[1:])

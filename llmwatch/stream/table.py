@@ -64,14 +64,15 @@ class StreamTable:
 
     def log(self, row_or_rows: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> None:
         """Append a row, or rows. Returns when the operating system has them; never raises over a value."""
-        if isinstance(row_or_rows, Mapping):
-            self._log(row_or_rows)
+        if type(row_or_rows) is dict or isinstance(row_or_rows, Mapping):
+            self.add(row_or_rows)
             return
         for row in row_or_rows:
-            self._log(row)
+            self.add(row)
 
-    def _log(self, row: Mapping[str, Any]) -> str | None:
-        if not isinstance(row, Mapping):
+    def add(self, row: Mapping[str, Any]) -> str | None:
+        """Append one row and return its id, to attach feedback or labels to; None when it was lost."""
+        if type(row) is not dict and not isinstance(row, Mapping):  # the first test is the quick one
             raise TypeError(f"a row is a mapping such as {{'text': 'hi'}}; got {type(row).__name__}")
         with faults.contained("a row could not be recorded", lost=1):
             row_id = clock.new_id()
@@ -80,10 +81,6 @@ class StreamTable:
             if self._writer.append("row", b'{"id":"%b","data":%b}' % (row_id.encode(), data)):
                 return row_id
         return None
-
-    def add(self, row: Mapping[str, Any]) -> str | None:
-        """Append one row and return its id, to attach feedback or labels to; None when it was lost."""
-        return self._log(row)
 
     def say(
         self, kind: str, name: str, value: Any = None, *, row_id: str, creator: str | None = None
