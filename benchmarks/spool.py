@@ -21,10 +21,13 @@ import tempfile
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROCESSES = (1, 4)
 KINDS = ("llmwatch", "sqlite", "write")
@@ -82,7 +85,7 @@ def bare_write(directory: Path) -> Callable[[dict[str, object]], object]:
     path = directory / f"bare-{os.getpid()}"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     line = json.dumps(make_row(0)).encode()
-    return lambda row: os.write(fd, line)
+    return lambda _: os.write(fd, line)
 
 
 LOGS = {"llmwatch": llmwatch_log, "sqlite": sqlite_log, "write": bare_write}
@@ -95,10 +98,7 @@ def child(kind: str, directory: Path, rows: int, out: Path) -> None:
     log(made[0])  # opens the segment, fills the caches
     print("ready", flush=True)
     sys.stdin.readline()
-    if rows:
-        times = _each(log, made)
-    else:
-        times = array("Q", [_all(log, made)])
+    times = _each(log, made) if rows else array("Q", [_all(log, made)])
     with out.open("wb") as file:
         times.tofile(file)
 

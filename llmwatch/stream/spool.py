@@ -336,11 +336,16 @@ class Writer:
         """Seal the segment now; the next append starts another."""
         with self._lock:
             if self._busy:
-                self._after.append(self.rotate)  # asked for by a signal handler inside an append
+                self._after.append(self.rotate)  # asked for by a signal handler in the middle
                 return
-            self._seal()
+            self._busy = True
+            try:
+                self._seal()
+            finally:
+                self._busy = False
         if self._beside is not None:
             self._beside.rotate()
+        self._run_after()
 
     close = rotate
 

@@ -172,7 +172,7 @@ print(n, next(handled))
     expected = [f"a-{n}" for n in range(written)] + [f"a-{1_000_000 + n}" for n in range(handled)]
     assert sorted(ids(project)) == sorted(expected)
     assert_every_writer_counts_from_0(project)
-    assert len({line["writer"] for line in lines(project)}) == 2, "no handler fell into an append"
+    assert len({line["writer"] for line in lines(project)}) >= 2, "no handler fell into an append"
 
 
 def test_a_handler_that_raises_in_an_append_leaves_the_file_and_the_count_right(
