@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from llmwatch.store import EVENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import duckdb
 
 NAMES = ("events", "feedback", "scores", "labels")
 
