@@ -69,4 +69,4 @@ def test_every_kind_that_comes_back_is_documented() -> None:
     text = DOCUMENT.read_text()
     short = {kind.removeprefix("wandb.") for kind in RESTORERS} - {"media"}
     assert not [kind for kind in short if kind not in text]
-    assert dt and math and deque and Decimal and PurePosixPath and UUID and np  # named by the rows
+    assert all((dt, math, deque, Decimal, PurePosixPath, UUID, np))  # named by the rows

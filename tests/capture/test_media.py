@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -204,7 +203,7 @@ def test_a_long_table_names_the_files_of_its_cells(media: Path) -> None:
     assert capture.decode(recorded, media=media).data[7][1]._caption == "7"
 
 
-@pytest.mark.filterwarnings("ignore:chardet.universaldetector:DeprecationWarning")  # weave's own
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what weave imports
 def test_weave_media_come_back_as_what_they_were(media: Path) -> None:
     weave = pytest.importorskip("weave")
     text = weave.Content.from_text("hello", metadata={"_type": 3})
@@ -293,4 +292,4 @@ def test_a_media_directory_that_cannot_be_written_costs_the_file_and_not_the_row
     assert "Error" in recorded["b"]["missing"]
     assert faults.counts()["a media file could not be written"].lost >= 1
     faults.clear()
-    assert os.path.isfile(blocked)
+    assert blocked.is_file()
