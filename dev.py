@@ -98,8 +98,7 @@ def lint(python: str, rest: list[str]) -> int:
     failed = [
         name
         for name, command in (
-            ("ruff check", ["ruff", "check"]),
-            ("ruff format", ["ruff", "format", "--check", "--quiet"]),
+            ("ruff", ["ruff", "check", "--quiet", "--output-format", "concise"]),
             ("mypy", ["mypy"]),
         )
         if status([python, "-m", *command]) != 0

@@ -87,7 +87,7 @@ def _table_stats(project: Project, table: str, reader: Any) -> dict[str, Any]:
     from llmwatch.stream.columns import quoted
     from llmwatch.stream.segments import list_segments
 
-    rows = reader.execute(f"SELECT count(*) FROM main.{quoted(table)}", tables=[table]).rows[0][0]  # noqa: S608
+    rows = reader.execute(f"SELECT count(*) FROM main.{quoted(table)}", tables=[table]).rows[0][0]
     snapshot = reader.snapshot(table)
     waiting = [
         s for s in list_segments(project.spool(table)) if not snapshot.holds(s.writer, s.number)

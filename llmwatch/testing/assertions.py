@@ -38,7 +38,8 @@ def assert_rows(
 
 def _rows_of(table: Any) -> Iterable[Mapping[str, Any]]:
     rows = getattr(table, "rows", None)
-    return rows() if callable(rows) else table
+    found: Iterable[Mapping[str, Any]] = rows() if callable(rows) else table
+    return found
 
 
 def _side_by_side(
