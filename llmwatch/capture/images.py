@@ -199,7 +199,7 @@ def _fields_of(value: Any, names: list[str]) -> dict[str, Any]:
     for name in names:
         try:
             found[name] = getattr(value, name)
-        except AttributeError:  # noqa: PERF203 - one bad field must not cost the others
+        except AttributeError:
             continue  # a field that was never set
         except Exception as error:  # noqa: BLE001 - a property of the user's
             found[name] = unrecorded(value, error)
