@@ -1,0 +1,1 @@
+"""Weave without an account: Weave's trace server, embedded on the store."""
