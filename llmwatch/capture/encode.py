@@ -62,9 +62,10 @@ def _json(value: Any, media: Path | None, limit: int) -> bytes:
         out = _dumps(value, None, _OPTIONS)
     except TypeError:
         return _with_hook(value, media, limit)
+    # Scanning 2 KB for a word costs more than encoding it, so what a glance can rule out is not scanned for; and
     # rfind, because CPython's is more than twice as fast here as `in` (0.4 against 1 µs in 2 KB).
-    if (out.rfind(b'_type":') >= 0 and _MARKLIKE.search(out)) or (
-        out.rfind(b"null") >= 0 and _has_nonfinite([value])
+    if (out.find(_UNDERSCORE) >= 0 and out.rfind(b'_type":') >= 0 and _MARKLIKE.search(out)) or (
+        not _plainly_finite(value) and out.rfind(b"null") >= 0 and _has_nonfinite([value])
     ):
         return _walked(value, media, limit)
     return out
@@ -118,6 +119,23 @@ def _shallow(value: Any, media: Path | None, limit: int) -> bytes:
         return _dumps(Walker(media, nodes=limit, depth=6).walk(value))
     except RecursionError:
         return _NO_STACK  # a constant: nothing more can be called here
+
+
+_UNDERSCORE = ord("_")
+_NO_FLOATS = frozenset({str, int, bool, type(None)})
+
+
+def _plainly_finite(value: Any) -> bool:
+    """Whether a glance shows that there is no NaN or infinity: a flat dict, lists of text in it at most."""
+    if type(value) is not dict:
+        return type(value) in _NO_FLOATS
+    for field in value.values():
+        cls = type(field)
+        if cls in _NO_FLOATS or (cls is float and field - field == 0.0):
+            continue
+        if cls is not list or not all(type(item) is str for item in field):
+            return False
+    return True
 
 
 def _has_nonfinite(values: list[Any]) -> bool:

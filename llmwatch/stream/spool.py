@@ -35,6 +35,9 @@ _TORN_MARK = b"!torn\n"  # ends a torn line so that it can never read as a row
 _alive: weakref.WeakSet[Writer] = weakref.WeakSet()
 
 
+_NEWLINE = ord("\n")
+
+
 class Writer:
     """Appends the lines of one table from this process; any thread, signal handler or child may call.
 

@@ -74,12 +74,14 @@ class StreamTable:
         """Append one row and return its id, to attach feedback or labels to; None when it was lost."""
         if type(row) is not dict and not isinstance(row, Mapping):  # the first test is the quick one
             raise TypeError(f"a row is a mapping such as {{'text': 'hi'}}; got {type(row).__name__}")
-        with faults.contained("a row could not be recorded", lost=1):
+        try:  # not `faults.contained`: a context manager costs 0.4 µs, on every row
             row_id = clock.new_id()
             limit, total = self._limits
             data = capture.encode_fields(row, media=self._media, limit=limit, total=total)
             if self._writer.append("row", b'{"id":"%b","data":%b}' % (row_id.encode(), data)):
                 return row_id
+        except Exception as error:  # noqa: BLE001 - our faults stop here
+            faults.report("a row could not be recorded", error, lost=1)
         return None
 
     def say(
