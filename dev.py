@@ -53,7 +53,9 @@ class Environment:
         return self._mark.exists() and self._mark.read_text() in enough
 
     def _contents(self, extra: str) -> str:
-        project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+        # Settings of tools, which follow, change nothing that is installed.
+        project = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("\n[tool.")[0]
+        project = hashlib.sha256(project.encode()).hexdigest()
         return f"{sys.version} {ROOT} {extra} {project}"
 
 
