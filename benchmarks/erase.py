@@ -21,6 +21,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from traffic import TABLE, Traffic, fill
+
 from llmwatch import settings
 from llmwatch.store import EVENTS, Project, open_store
 from llmwatch.stream import steps
@@ -29,7 +31,6 @@ from llmwatch.stream.duck import connect
 from llmwatch.stream.erase import erase
 from llmwatch.stream.query import Reader
 from llmwatch.stream.table import StreamTable
-from traffic import TABLE, Traffic, fill
 
 SECRET = "xq7-the-secret-of-u7"
 VECTOR = bytes(range(200, 216)) * 96
@@ -108,9 +109,7 @@ def leftovers(store: Path, media: list[str]) -> list[str]:
         if not path.is_file():
             continue
         content = path.read_bytes()
-        if SECRET.encode() in content or VECTOR in content or encoded[:64] in content:
-            found.append(str(path.relative_to(store)))
-        elif path.suffix == ".parquet" and _parquet_holds(path):
+        if SECRET.encode() in content or VECTOR in content or encoded[:64] in content or (path.suffix == ".parquet" and _parquet_holds(path)):
             found.append(str(path.relative_to(store)))
     return found
 

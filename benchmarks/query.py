@@ -19,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from traffic import TABLE, Traffic, fill
+
 from llmwatch import clock, settings
 from llmwatch.store import EVENTS, Project, open_store
 from llmwatch.stream import spool
@@ -26,7 +28,6 @@ from llmwatch.stream.compact import compact
 from llmwatch.stream.query import Reader
 from llmwatch.stream.rows import STORED
 from llmwatch.stream.table import StreamTable
-from traffic import TABLE, Traffic, fill
 
 TAIL_BYTES = 50 << 20
 BAR_MS = 250

@@ -61,13 +61,13 @@ class Lake:
 
     def __init__(self, project: Project, table: str) -> None:
         self.path = project.lake(table)
-        self._events = table == EVENTS
+        self._is_events = table == EVENTS
         self.snapshot = load(self.path)
         self._delta: DeltaTable | None = None
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        return self.snapshot.columns or fixed(self._events)
+        return self.snapshot.columns or fixed(self._is_events)
 
     def refresh(self) -> Snapshot:
         self.snapshot = load(self.path, self.snapshot)
@@ -145,8 +145,10 @@ class Lake:
         transactions = [Transaction(writer, n, now) for writer, n in (committed or {}).items()]
         steps.reached("lake.before-commit")
         delta.create_write_transaction(
-            [*(_added(file, now, same_rows) for file in add)]
-            + [*(_removed(file, now, same_rows) for file in remove)],
+            [
+                *(_added(file, now, same_rows) for file in add),
+                *(_removed(file, now, same_rows) for file in remove),
+            ],
             mode="append",
             schema=delta.schema(),
             commit_properties=CommitProperties(app_transactions=transactions),
@@ -155,20 +157,20 @@ class Lake:
         return self.refresh()
 
 
-def _added(file: NewFile, now: int, same_rows: bool):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a lazily imported type
+def _added(file: NewFile, now: int, same_rows: bool):  # type: ignore[no-untyped-def]
     from deltalake.transaction import AddAction
 
     size = file.path.stat().st_size
     return AddAction(file.path.name, size, {}, now, not same_rows, file.statistics)
 
 
-def _removed(file: DataFile, now: int, same_rows: bool):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a lazily imported type
+def _removed(file: DataFile, now: int, same_rows: bool):  # type: ignore[no-untyped-def]
     from deltalake.transaction import RemoveAction
 
     return RemoveAction(file.path.name, not same_rows, now, file.size)
 
 
-def _field(column: Column):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a lazily imported type
+def _field(column: Column):  # type: ignore[no-untyped-def]
     from deltalake import Field
 
     return Field.from_json(json.dumps(delta_field(column)))

@@ -44,7 +44,7 @@ def sweep(project: Project, *, settings: Settings | None = None) -> Removed:
     if settings.retention_days:
         cutoff = time.time() - settings.retention_days * 86400
         for table in project.all_tables():
-            _drop(project, table, lambda file, c=cutoff: _newest(file) < c, removed)  # type: ignore[misc]
+            _drop(project, table, lambda file, c=cutoff: _newest(file) < c, removed)
     _keep_under_cap(project, settings, removed)
     if removed.files:
         logger.warning(
@@ -68,7 +68,7 @@ def _keep_under_cap(project: Project, settings: Settings, removed: Removed) -> N
     for _, table, file in sorted(files, key=lambda entry: entry[0]):
         if over <= 0:
             break
-        _drop(project, table, lambda other, f=file: other.path == f.path, removed)  # type: ignore[misc]
+        _drop(project, table, lambda other, f=file: other.path == f.path, removed)
         over -= file.size
     vacuum(project, older_than_s=0)
 

@@ -19,10 +19,12 @@ from llmwatch.names import TableName, parse_table
 from llmwatch.store import EVENTS, Project, open_store
 from llmwatch.stream import events, spool
 from llmwatch.stream.columns import quoted
-from llmwatch.stream.rows import NEWEST_FIRST, STORED, Rows, shown_columns
 from llmwatch.stream.row import Row
+from llmwatch.stream.rows import NEWEST_FIRST, STORED, Rows, shown_columns
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from llmwatch.stream.columns import Column
     from llmwatch.stream.query import Reader, Result
 
@@ -101,7 +103,7 @@ class StreamTable:
                 reader.close()
             self._readers.clear()
 
-    def __enter__(self) -> StreamTable:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -214,7 +216,7 @@ def _say_where(project: Project) -> None:
     where = f"{project.id} in {project.store.root}"
     if project.name == settings.Settings.project and where not in _said:
         _said.add(where)
-        print(f"llmwatch: no project named, so rows go to {where}", file=sys.stderr)
+        sys.stderr.write(f"llmwatch: no project named, so rows go to {where}\n")
 
 
 class Count(int):

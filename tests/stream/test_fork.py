@@ -250,7 +250,7 @@ def _fork_and_look_for(path: Path) -> int:
             try:
                 if os.path.samestat(os.fstat(fd), wanted):
                     os._exit(1)
-            except OSError:  # noqa: PERF203
+            except OSError:
                 continue
         os._exit(0)
     return child
