@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from llmwatch import clock
 from llmwatch.backend import call_answers, call_columns, wire
 from llmwatch.backend.call_query import TABLE, CallQuery
+from llmwatch.capture import bounds
 from llmwatch.errors import StoreError
 from llmwatch.store import Project
 from llmwatch.stream import spool
+from llmwatch.tracing.redact import Redactor
 
 if TYPE_CHECKING:
     from weave.trace_server_bindings.models import CallsQueryRes
@@ -45,6 +47,7 @@ class Calls:
     ) -> None:
         self._project, self._settings, self._reader = project, settings, reader
         self._read_ref = read_ref
+        self._redactor = Redactor()
         self._decorate = (*decorate, self._total_sizes)
 
     # --- writing ------------------------------------------------------------------------
@@ -78,10 +81,18 @@ class Calls:
         return CallDeleteResponse(num_deleted=len(doomed))
 
     def _write(self, t: str, columns: Mapping[str, Any]) -> None:
-        if not spool.writer(self._project, TABLE, self._settings).append(t, wire.dumps(columns)):
+        body = self._redactor.json(wire.dumps(columns))
+        if len(body) > self._settings.field_limit_kb << 10:
+            body = self._bounded(body)
+        if not spool.writer(self._project, TABLE, self._settings).append(t, body):
             raise StoreError(
                 f"the {t} of call {columns['id']} could not be recorded in {self._project.id}; the log says why"
             )
+
+    def _bounded(self, body: bytes) -> bytes:
+        """Each value cut to its limit, with a marker that says how much."""
+        limit, total = self._settings.field_limit_kb << 10, self._settings.row_limit_kb << 10
+        return bounds.fit_fields(body, limit, total)
 
     def _with_descendants(self, call_ids: list[str]) -> list[str]:
         sql = (
