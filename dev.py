@@ -23,8 +23,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 10)
-# What some tests need from outside Python: (program, what is skipped without it).
-OUTSIDE = (("chromium", "tests of the page in a browser"), ("node", "rebuilding the page"))
 
 
 class Environment:
@@ -117,16 +115,13 @@ def full(python: str, rest: list[str]) -> int:
 
 
 def checked(python: str, options: list[str], left_out: str | None) -> int:
-    """Lint and test, and say what was skipped and why."""
+    """Lint and test; pytest says what was skipped and why, this adds what was never asked for."""
     started = time.monotonic()
     linted = lint(python, [])
     tested = status([python, "-m", "pytest", "-q", *options])
     say(f"took {time.monotonic() - started:.0f} s on Python {sys.version.split()[0]}")
     if left_out:
         say(f"skipped: {left_out}")
-    for program, what in OUTSIDE:
-        if shutil.which(program) is None:
-            say(f"skipped: {what} ({program} is not installed)")
     say(
         f"ruff and mypy {'failed' if linted else 'passed'}; pytest {'failed' if tested else 'passed'}"
     )
