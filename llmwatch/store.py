@@ -58,6 +58,11 @@ class Project:
     def objects(self) -> Path:
         return self.path / "objects"
 
+    @property
+    def temporary(self) -> Path:
+        """Where DuckDB puts what does not fit in memory; emptied by vacuum and erase."""
+        return self.path / "tmp"
+
     def spool(self, table: str) -> Path:
         return self.path / "spool" / _table(table)
 

@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmwatch import settings as _settings
 from llmwatch.store import EVENTS, Project
 from llmwatch.stream import pieces, quarantine, steps
 from llmwatch.stream.columns import LINE_VERSION, Column, fixed, grown, quoted
-from llmwatch.stream.duck import connect, key_types, lake_columns, read_files, read_lines
+from llmwatch.stream.duck import connect, good, key_types, lake_columns, read_files, read_lines
 from llmwatch.stream.lake import Lake, NewFile, locked
 from llmwatch.stream.segments import Segment, list_segments, take
 from llmwatch.stream.snapshot import DataFile
@@ -83,7 +84,7 @@ class _Compaction:
             segments = self._take(held)
             if not segments:
                 return False
-            with connect(temporary=self.lake.path / ".tmp", threads=1) as connection:
+            with connect(temporary=self.project.temporary, threads=1) as connection:
                 segments = self._read(connection, segments)
                 if not segments:
                     return False
@@ -111,9 +112,8 @@ class _Compaction:
         self, connection: duckdb.DuckDBPyConnection, segments: list[Segment]
     ) -> list[Segment]:
         """Read the lines into `batch`; segments of a newer llmwatch are left in the spool."""
-        files = [segment.path for segment in segments]
-        source = read_lines(files, fixed(self.events))
-        connection.execute(f"CREATE TABLE batch AS SELECT * FROM {source}")
+        columns = fixed(self.events)
+        self._load(connection, [segment.path for segment in segments], columns)
         newer = connection.execute(
             "SELECT DISTINCT filename FROM batch WHERE v > ?", [LINE_VERSION]
         ).fetchall()
@@ -125,12 +125,28 @@ class _Compaction:
         if newer:
             connection.execute("DELETE FROM batch WHERE list_contains(?, filename)", [self.report.left])
         bad = connection.execute(
-            "SELECT filename FROM batch WHERE id IS NULL AND t IS DISTINCT FROM 'erased' GROUP BY ALL"
+            f"SELECT filename FROM batch WHERE NOT ({good(columns)}) AND t IS DISTINCT FROM 'erased' GROUP BY ALL"
         ).fetchall()
         for (name,) in bad:
             self.report.bad_lines += quarantine.keep_bad_lines(self.project, self.table, name)
-        connection.execute("DELETE FROM batch WHERE id IS NULL")
+        connection.execute(f"DELETE FROM batch WHERE NOT ({good(columns)})")
         return [segment for segment in segments if str(segment.path) not in self.report.left]
+
+    def _load(
+        self, connection: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Sequence[Column]
+    ) -> None:
+        try:
+            connection.execute(f"CREATE TABLE batch AS SELECT * FROM {read_lines(files, columns)}")
+        except _duckdb_errors() as error:
+            # lines that no row can be so long as, or bytes that DuckDB gives up on: sort them out one by one
+            logger.warning("%s: DuckDB cannot read the spool (%s); reading it line by line", self.spool, error)
+            copies = [quarantine.readable_copy(file, self.project.temporary) for file in files]
+            names = {str(copy): str(file) for copy, file in zip(copies, files, strict=True)}
+            connection.execute(f"CREATE TABLE batch AS SELECT * FROM {read_lines(copies, columns)}")
+            for copy, file in names.items():
+                connection.execute("UPDATE batch SET filename = ? WHERE filename = ?", [file, copy])
+                self.report.bad_lines += quarantine.keep_bad_lines(self.project, self.table, file)
+                Path(copy).unlink()
 
     def _commit(self, connection: duckdb.DuckDBPyConnection, segments: Sequence[Segment]) -> None:
         columns = self.lake.columns
@@ -196,6 +212,12 @@ def _shape(connection: duckdb.DuckDBPyConnection, columns: Iterable[Column]) -> 
     """The batch in the columns of the lake."""
     connection.execute(f"CREATE TABLE shaped AS SELECT {lake_columns(columns)} FROM batch")
     connection.execute("DROP TABLE batch")
+
+
+def _duckdb_errors() -> type[Exception]:
+    import duckdb
+
+    return duckdb.Error
 
 
 def _has_pieces(connection: duckdb.DuckDBPyConnection) -> bool:

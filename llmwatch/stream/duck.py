@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmwatch.store import ensure
 from llmwatch.stream.columns import DERIVED, Column, from_data, literal, quoted
 from llmwatch.stream.snapshot import DataFile
 
@@ -29,8 +32,9 @@ def connect(
         "python_enable_replacements": False,
         "preserve_insertion_order": False,
     }
-    if temporary is not None:
-        config["temp_directory"] = str(temporary)
+    if temporary is not None and temporary.parent.is_dir():
+        # a directory for each connection: DuckDB names its files alike in every process
+        config["temp_directory"] = str(ensure(temporary) / f"{os.getpid()}-{secrets.token_hex(4)}")
     if threads is not None:
         config["threads"] = threads
     connection = duckdb.connect(config=config)
@@ -51,6 +55,13 @@ def _line_type(column: Column) -> str:
     if column.json:
         return "JSON"
     return {"TIMESTAMPTZ": "BIGINT", "BLOB": "VARCHAR"}.get(column.type, column.type)
+
+
+def good(columns: Iterable[Column]) -> str:
+    """The SQL condition under which a line is one of ours."""
+    names = {column.name for column in columns}
+    whole = "id IS NOT NULL AND ts IS NOT NULL AND writer IS NOT NULL AND seq IS NOT NULL"
+    return whole + (" AND coalesce(json_type(data), 'OBJECT') = 'OBJECT'" if "data" in names else "")
 
 
 def read_lines(files: Sequence[Path], columns: Iterable[Column]) -> str:

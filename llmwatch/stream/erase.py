@@ -173,6 +173,8 @@ def _carry_out(project: Project, journal: _Journal, done: Erased) -> None:
             _rewrite_lake(project, table, journal.ids)
             _forget_quarantined(project, table, ids)
         steps.reached("erase.lake-rewritten")
+    for left in project.temporary.rglob("*.*"):  # what DuckDB had no memory for, of processes that died
+        left.unlink(missing_ok=True)
     for name in journal.media:
         (project.media / name).unlink(missing_ok=True)
         done.media += 1
@@ -209,7 +211,7 @@ def _rewrite_lake(project: Project, table: str, ids: Sequence[str]) -> None:
     if not project.lake(table).is_dir():
         return
     lake = Lake(project, table)
-    with connect(temporary=lake.path / ".tmp", threads=1) as connection:
+    with connect(temporary=project.temporary, threads=1) as connection:
         connection.execute("CREATE TABLE gone AS SELECT unnest(?::VARCHAR[]) AS id", [list(ids)])
         for file in _holding(connection, lake.snapshot.files):
             rows = have_columns(connection, read_files([file]), lake.columns)

@@ -94,7 +94,7 @@ def _merge(lake: Lake, files: Sequence[DataFile], report: MergeReport) -> None:
 
 
 def _connection(lake: Lake) -> duckdb.DuckDBPyConnection:
-    return connect(temporary=lake.path / ".tmp", threads=1, memory="1500MB")
+    return connect(temporary=lake.project.temporary, threads=1, memory="1500MB")
 
 
 # --- folding -----------------------------------------------------------------------------

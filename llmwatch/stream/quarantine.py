@@ -9,6 +9,8 @@ import orjson
 
 from llmwatch.store import Project, ensure
 
+LONGEST_ROW = 64 << 20
+"""A row is bounded far below this by capture."""
 logger = logging.getLogger("llmwatch")
 
 
@@ -36,9 +38,31 @@ def keep_bad_lines(project: Project, table: str, segment: str) -> int:
     return len(bad)
 
 
+def readable_copy(segment: Path, directory: Path) -> Path:
+    """A copy of a segment with only the lines that are ours."""
+    copy = ensure(directory) / f"{segment.stem}.jsonl"
+    copy.touch(mode=0o600)
+    with segment.open("rb") as lines, copy.open("wb") as kept:
+        kept.writelines(line for line in lines if line.endswith(b"\n") and _is_ours(line))
+    return copy
+
+
+def ours_only(lines: bytes) -> bytes:
+    """The lines of ours among whole lines."""
+    return b"".join(line for line in lines.splitlines(keepends=True) if _is_ours(line))
+
+
 def _is_ours(line: bytes) -> bool:
+    if len(line) > LONGEST_ROW:
+        return False
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
         return False
-    return isinstance(value, dict) and (isinstance(value.get("id"), str) or value.get("t") == "erased")
+    return isinstance(value, dict) and (value.get("t") == "erased" or _is_whole(value))
+
+
+def _is_whole(row: dict[str, object]) -> bool:
+    envelope = isinstance(row.get("id"), str) and isinstance(row.get("writer"), str)
+    numbered = isinstance(row.get("seq"), int) and isinstance(row.get("ts"), int)
+    return envelope and numbered and isinstance(row.get("data", {}), dict)

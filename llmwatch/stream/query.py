@@ -48,7 +48,7 @@ class Reader:
         del settings
         self.project = project
         self._lock = threading.RLock()
-        self._database = connect()
+        self._database = connect(temporary=project.temporary)
         for schema in ("logged", "keyed"):
             self._database.execute(f"CREATE SCHEMA {schema}")
         self._relations: dict[str, _Relation] = {}

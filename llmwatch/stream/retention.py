@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmwatch import settings as _settings
-from llmwatch.store import Project, Store
+from llmwatch.store import EVENTS, Project, Store
 from llmwatch.stream import media_files, steps
 from llmwatch.stream.lake import Lake, locked
 from llmwatch.stream.merge import merge_small
@@ -43,7 +44,7 @@ def sweep(project: Project, *, settings: Settings | None = None) -> Removed:
     removed = Removed()
     if settings.retention_days:
         cutoff = time.time() - settings.retention_days * 86400
-        for table in project.all_tables():
+        for table in [*project.tables(), EVENTS]:  # what was published (objects, datasets) stays
             _drop(project, table, lambda file, c=cutoff: _newest(file) < c, removed)
     _keep_under_cap(project, settings, removed)
     if removed.files:
@@ -104,6 +105,9 @@ def vacuum(
 ) -> Removed:
     """Delete files that left the lake more than `older_than_s` ago. `fold` first removes deleted rows for good."""
     removed = Removed()
+    for path in project.temporary.glob("*"):
+        if time.time() - path.stat().st_mtime > 86400:  # of a process that died
+            shutil.rmtree(path, ignore_errors=True)
     for name in [table] if table else project.all_tables():
         if fold:
             merge_small(project, name, everything=True)

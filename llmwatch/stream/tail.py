@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmwatch.stream import quarantine
 from llmwatch.stream.columns import Column, quoted
-from llmwatch.stream.duck import key_types, line_fields, lines_table, read_lines
+from llmwatch.stream.duck import good, key_types, line_fields, lines_table, read_lines
 from llmwatch.stream.segments import Segment
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Tail:
         self._holds_data = any(column.name == "data" for column in columns)
         self.keys: dict[str, Counter[str]] = {}
         self.has_pieces = False
-        connection.execute(f"CREATE OR REPLACE TABLE {name} ({lines_table(columns)}, segment BIGINT)")
+        connection.execute(f"CREATE OR REPLACE TABLE {name} ({lines_table(columns)}, segment VARCHAR)")
 
     def refresh(self, segments: Iterable[Segment]) -> None:
         """Hold exactly the whole lines that `segments` hold now."""
@@ -55,7 +56,7 @@ class Tail:
 
     def _forget(self, key: tuple[str, int]) -> None:
         del self._seen[key]
-        self._connection.execute(f"DELETE FROM {self.name} WHERE writer = ? AND segment = ?", key)
+        self._connection.execute(f"DELETE FROM {self.name} WHERE segment = ?", [_name(key)])
         if not self._seen:
             self.keys.clear()
             self.has_pieces = False
@@ -70,23 +71,30 @@ class Tail:
                         lines := _whole_lines(_to_newline(file, seen.end))
                     ):
                         return
-                    self._insert(lines, segment.number)
+                    self._insert(lines, _name(key))
                     seen.end += len(lines)
         except FileNotFoundError:
             raise SegmentGone(str(segment.path)) from None
 
-    def _insert(self, lines: bytes, number: int) -> None:
+    def _insert(self, lines: bytes, segment: str) -> None:
+        try:
+            self._load(lines, segment)
+        except _duckdb_errors():
+            # lines longer than any row, or bytes that DuckDB gives up on: leave them to the compactor
+            self._load(quarantine.ours_only(lines), segment)
+        self._learn()
+        self._connection.execute(f"INSERT INTO {self.name} SELECT * FROM fresh")
+        self._connection.execute("DROP TABLE fresh")
+
+    def _load(self, lines: bytes, segment: str) -> None:
         with tempfile.NamedTemporaryFile(suffix=".jsonl", dir=_fast_directory()) as copy:
             copy.write(lines)
             copy.flush()
             self._connection.execute("DROP TABLE IF EXISTS fresh")
             self._connection.execute(
-                f"CREATE TEMP TABLE fresh AS SELECT {self._fields}, {number}::BIGINT AS segment "
-                f"FROM {read_lines([Path(copy.name)], self._columns)} WHERE id IS NOT NULL"
+                f"CREATE TEMP TABLE fresh AS SELECT {self._fields}, '{segment}' AS segment "
+                f"FROM {read_lines([Path(copy.name)], self._columns)} WHERE {good(self._columns)}"
             )
-        self._learn()
-        self._connection.execute(f"INSERT INTO {self.name} SELECT * FROM fresh")
-        self._connection.execute("DROP TABLE fresh")
 
     def _learn(self) -> None:
         if not self._holds_data:
@@ -96,6 +104,16 @@ class Tail:
         if not self.has_pieces:
             found = self._connection.execute("SELECT t FROM fresh WHERE t <> 'row' LIMIT 1")
             self.has_pieces = bool(found.fetchall())
+
+
+def _name(key: tuple[str, int]) -> str:
+    return f"{key[0]}-{key[1]}"
+
+
+def _duckdb_errors() -> type[Exception]:
+    import duckdb
+
+    return duckdb.Error
 
 
 def _whole_lines(data: bytes) -> bytes:
