@@ -5,7 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from llmwatch.backend import seam as _seam
+
 if TYPE_CHECKING:
+    from llmwatch.backend.session import finish, init
     from llmwatch.errors import (
         InvalidName,
         LlmwatchError,
@@ -29,6 +32,8 @@ __all__ = [
     "SettingsError",
     "StoreError",
     "StreamTable",
+    "finish",
+    "init",
     "open_store",
 ]
 
@@ -42,8 +47,13 @@ _WHERE = {
     "SettingsError": "llmwatch.errors",
     "StoreError": "llmwatch.errors",
     "StreamTable": "llmwatch.stream.table",
+    "finish": "llmwatch.backend.session",
+    "init": "llmwatch.backend.session",
     "open_store": "llmwatch.store",
 }
+
+# `weave.init` without a W&B key is ours, whichever of the two packages is imported first.
+_seam.install()
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from weave.vendor.weave_server_sdk.types import RefReadBatchResponse
@@ -45,17 +46,22 @@ class Refs:
 
     def read(self, uri: str) -> Any:
         """The value at a ref; None where its path leads nowhere or its object was deleted."""
+        found = self._read(uri)
+        return list(found.values()) if isinstance(found, _Rows) else found
+
+    def _read(self, uri: str) -> Any:
         from weave.trace.errors import ObjectDeletedError
 
         ref = _parse(uri)
         try:
             val = self._base(ref)
-            extra = list(getattr(ref, "extra", ()))
-            for edge, arg in zip(extra[::2], extra[1::2], strict=True):
+            # from the text, since Weave's own parser drops what follows a table
+            extra = [unquote(part) for part in uri.removeprefix(_SCHEME).split("/")[4:]]
+            for edge, arg in zip(extra[::2], extra[1::2], strict=False):
                 val = self._follow(val, edge, arg)
         except ObjectDeletedError:
             return None
-        return list(val.values()) if isinstance(val, _Rows) else val
+        return val
 
     def _base(self, ref: Any) -> Any:
         from weave.trace.errors import NotFoundError
@@ -76,7 +82,7 @@ class Refs:
 
     def _follow(self, val: Any, edge: str, arg: str) -> Any:
         if isinstance(val, str) and val.startswith(_SCHEME):
-            val = self.read(val)
+            val = self._read(val)
         if edge == "id":
             return val.get(arg) if isinstance(val, _Rows) else None
         if isinstance(val, _Rows):

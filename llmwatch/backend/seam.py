@@ -8,12 +8,13 @@ stay importable without Weave: `import llmwatch` puts the stand-ins in place as 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 _INIT = "weave.trace.weave_init"
 _DECODE = "weave.trace.serialization.custom_objs"
@@ -84,7 +85,7 @@ def _refusal(weave_type_id: str) -> Exception:
     return error
 
 
-class _Finder(MetaPathFinder):
+class _Finder:  # no subclass of importlib.abc's, whose import takes longer than all of llmwatch's
     """Sees the two modules being imported, and hands them on with the stand-ins in place."""
 
     def find_spec(
@@ -99,22 +100,23 @@ class _Finder(MetaPathFinder):
         finally:
             _finding.discard(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
+            spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
         return spec
 
 
 _finding: set[str] = set()
 
 
-class _Loader(Loader):
-    def __init__(self, loader: Loader) -> None:
+class _Loader:
+    def __init__(self, loader: Any) -> None:
         self._loader = loader
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
+        made: ModuleType | None = self._loader.create_module(spec)
+        return made
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
