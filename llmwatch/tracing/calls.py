@@ -1,0 +1,169 @@
+"""The two ends of a traced call: `begin` before the function runs, `complete` or `fail` after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import random
+from time import perf_counter_ns
+from typing import Any
+
+from llmwatch import clock, faults
+from llmwatch.tracing import naming, recorder as recording, writing
+from llmwatch.tracing.context import NOTHING, frame
+from llmwatch.tracing.guardrails import check
+from llmwatch.tracing.plan import Plan
+from llmwatch.tracing.recorder import Recorder
+from llmwatch.tracing.redact import REDACTED
+from llmwatch.tracing.row import Row
+
+UNSAMPLED: Any = False
+_HARMLESS = frozenset({int, float, bool, type(None)})
+
+
+def begin(
+    plan: Plan,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    given: Mapping[str, Any] | None = None,
+    *,
+    push: bool = True,
+) -> Row | None:
+    """The row of a call that begins, its inputs as they are now.
+
+    None when calls are not recorded at all, `UNSAMPLED` (as false) when this one, with all below it, is not.
+    """
+    recorder = recording._active  # noqa: SLF001 - `active()` would cost a call on every call
+    if recorder is None:
+        recording.hint()
+        return None
+    op = plan.op
+    if not op["_tracing_enabled"] or not recorder.enabled.get():
+        return None
+    stack = recorder.stack.get()
+    if not stack and (rate := op["tracing_sample_rate"]) < 1 and random() >= rate:  # noqa: S311
+        return UNSAMPLED  # type: ignore[no-any-return]
+    try:
+        return _begin(plan, recorder, stack, args, kwargs, given, push)
+    except Exception as error:  # noqa: BLE001 - our faults stop here: the call goes on, unrecorded
+        faults.report(f"a call of {plan.name} could not be recorded", error, lost=1)
+        return None
+
+
+def _begin(
+    plan: Plan,
+    recorder: Recorder,
+    stack: list[Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    given: Mapping[str, Any] | None,
+    push: bool,
+) -> Row:
+    if plan.recorder is not recorder:
+        naming.start(plan, recorder)
+    row = recorder.row_class()
+    row.plan, row.recorder = plan, recorder
+    row.id = clock.new_id()
+    row._args, row._kwargs, row._before = args, kwargs, stack
+    row._attrs = recorder.attributes.get()
+    around = frame.get()
+    if stack:
+        parent = row._parent = stack[-1]
+        row.trace_id, row.parent_id = parent.trace_id, parent.id
+        if isinstance(parent, Row):
+            row.writer = parent.writer if parent.recorder is recorder else recorder.writer(plan.table)
+            if around is None:
+                around = parent._frame
+                row._attrs = row._attrs or parent._attrs
+        else:
+            row.writer = recorder.writer(plan.table)
+    else:
+        row.trace_id = row.id
+        row.writer = recorder.writer(plan.table)
+    row._frame = around or NOTHING
+    if given is not None:
+        _take(row, given)
+    thread_id = recorder.thread_id.get() or row._frame.session_id
+    if thread_id is not None:
+        _join_thread(row, thread_id)
+    _take_inputs(row, args, kwargs)
+    if op_eager := plan.op["eager_call_start"]:
+        row._eager = op_eager
+    row._started_us = clock.now_us()
+    if row._eager:
+        writing.write_start(row)
+    if push:
+        recorder.stack.set([*stack, row])
+    row._clock_ns = perf_counter_ns()
+    return row
+
+
+def _take_inputs(row: Row, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    plan, recorder = row.plan, row.recorder
+    bound = plan.binder(args, kwargs)
+    for name in plan.secret:
+        if name in bound:
+            bound[name] = REDACTED
+    process = plan.op["postprocess_inputs"]
+    plain = not kwargs or kwargs.keys() <= plan.known
+    if process is not None or recorder.preprocess is not None:
+        bound = writing.processed(plan, bound, process, recorder.preprocess)
+        plain = False
+    chars = 0
+    for name, value in bound.items():
+        kind = type(value)
+        if kind is str:
+            chars += len(value)
+        elif kind not in _HARMLESS:
+            plain = False
+            if name == "messages" and kind is list:
+                chars += writing.chars_of_messages(value)
+    row._prompt_chars = chars
+    row._inputs = plan.redactor.json(recorder.encode_fields(bound), plain=plain)
+
+
+def _take(row: Row, given: Mapping[str, Any]) -> None:
+    """What `op.call(..., __weave={...})` says about this one call."""
+    if given.get("call_id"):
+        if row.trace_id == row.id:
+            row.trace_id = given["call_id"]
+        row.id = given["call_id"]
+    row._given_name = given.get("display_name")
+    row._given_attributes = given.get("attributes") or None
+
+
+def _join_thread(row: Row, thread_id: str) -> None:
+    """As Weave does: the first call in a thread is a turn, what it calls belongs to that turn."""
+    row.thread_id = thread_id
+    turn = row.recorder.turn_id
+    if row._parent is None or row._parent.thread_id != thread_id:
+        row.turn_id = row.id
+        turn.set(row.id)
+    else:
+        row.turn_id = turn.get() or row._parent.turn_id
+
+
+def leave(row: Row) -> None:
+    """Take the row off the stack it was put on."""
+    row.recorder.stack.set(row._before)
+    if row.turn_id == row.id:
+        row.recorder.turn_id.set(None)
+
+
+def complete(row: Row, output: Any) -> Any:
+    """The call returned `output`: run the guardrails, record it, and give back what to return."""
+    if row.plan.options.guardrails:
+        try:
+            check(row.plan.options.guardrails, output, row.id)
+        except BaseException as refusal:
+            finish(row, output, refusal)
+            raise
+    finish(row, output)
+    return output
+
+
+def finish(row: Row, output: Any, error: BaseException | None = None) -> None:
+    """Record how the call ended. Never raises; the second end of a call is not recorded."""
+    try:
+        writing.write_end(row, output, error)
+    except Exception as fault:  # noqa: BLE001 - our faults stop here: what the user's code did stands
+        faults.report(f"the end of a call of {row.plan.name} could not be recorded", fault, lost=1)

@@ -1,0 +1,90 @@
+"""Publishing a traced function as a Weave op, off the call's path, so that rows name its version.
+
+A row's `op_name` is `weave:///<entity>/<project>/op/<name>:<digest>` when the op's ref is known, and the op's short
+name until then; the rows written in between get a `patch` line with the ref. Without a Weave client (a recorder
+configured by hand) it stays the short name.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from llmwatch import faults
+
+if TYPE_CHECKING:
+    from llmwatch.tracing.plan import Plan
+    from llmwatch.tracing.recorder import Recorder
+
+_MOST_WAITING = 10_000
+_queue: queue.Queue[tuple[Plan, Recorder]] = queue.Queue()
+_thread: threading.Thread | None = None
+_lock = threading.Lock()
+
+
+def start(plan: Plan, recorder: Recorder) -> None:
+    """The first call of a function since `configure`: have its op published."""
+    plan.prefix = plan.short_prefix
+    plan.waiting = [] if recorder.client is not None else None
+    plan.recorder = recorder
+    if recorder.client is not None:
+        _queue.put((plan, recorder))
+        _ensure_thread()
+
+
+def note(plan: Plan, row: Any) -> None:
+    """A row that is about to be written may carry the short name: it is patched later."""
+    waiting = plan.waiting
+    if waiting is not None and len(waiting) < _MOST_WAITING:
+        waiting.append((row.writer, row.id))
+
+
+def wait(timeout: float = 5.0) -> None:
+    """Let what is being published be published (at exit, and before a query that names versions)."""
+    done = threading.Event()
+    threading.Thread(target=lambda: (_queue.join(), done.set()), daemon=True).start()
+    if _thread is not None:
+        done.wait(timeout)
+
+
+def _ensure_thread() -> None:
+    global _thread
+    with _lock:
+        if _thread is None or not _thread.is_alive():
+            _thread = threading.Thread(target=_work, name="llmwatch-naming", daemon=True)
+            _thread.start()
+
+
+def _work() -> None:
+    while True:
+        plan, recorder = _queue.get()
+        try:
+            with faults.contained(f"the code of {plan.name} could not be published"):
+                _publish(plan, recorder)
+        finally:
+            _queue.task_done()
+
+
+def _publish(plan: Plan, recorder: Recorder) -> None:
+    op = plan.op["__self__"]
+    uri: str = recorder.client._save_op(op).uri  # noqa: SLF001 - as Weave's own create_call does
+    if plan.recorder is not recorder:
+        return
+    plan.prefix = plan.prefix_for(uri)
+    waiting, plan.waiting = plan.waiting or [], None
+    named = b',"op_name":' + orjson.dumps(uri) + b"}"
+    for writer, row_id in waiting:
+        writer.append("patch", b'{"id":"' + row_id.encode() + b'"' + named)
+
+
+def _start_afresh_in_child() -> None:
+    global _queue, _thread, _lock
+    _queue, _thread, _lock = queue.Queue(), None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_afresh_in_child)

@@ -1,0 +1,85 @@
+"""What is known about a traced function before it is called, worked out once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from llmwatch import capture
+from llmwatch.tracing.arguments import Binder
+from llmwatch.tracing.guardrails import name_of
+from llmwatch.tracing.options import Options
+from llmwatch.tracing.redact import Redactor
+
+
+class Plan:
+    """One traced function: its options, and what of its rows never changes, rendered already."""
+
+    __slots__ = (
+        "attributes",
+        "attributes_json",
+        "binder",
+        "function",
+        "known",
+        "name",
+        "op",
+        "options",
+        "prefix",
+        "recorder",
+        "redactor",
+        "secret",
+        "short_prefix",
+        "table",
+        "waiting",
+    )
+
+    def __init__(self, function: Callable[..., Any], options: Options, flavour: str) -> None:
+        self.function, self.options = function, options
+        self.binder = Binder(function)
+        self.redactor = Redactor(options.redact)
+        self.name = options.name or _name(function, method=self.binder.owner)
+        self.table = options.table or "traces"
+        self.secret = self.redactor.named(self.binder.names)
+        self.known = frozenset(self.binder.names) if self.binder.takes_rest is None else frozenset()
+        self.attributes = _attributes(options, flavour)
+        self.attributes_json = capture.encode(self.attributes)
+        self.prefix = self.short_prefix = self.prefix_for(self.name)
+        self.recorder: Any = None  # the one that `prefix` is right for
+        self.waiting: list[Any] | None = None  # rows written while the op's ref was being made
+        self.op: dict[str, Any] = {}  # the traced function's own attributes, which Weave may set
+
+    def prefix_for(self, op_name: str) -> str:
+        known = {"op_name": op_name}
+        if self.options.kind is not None:
+            known["kind"] = self.options.kind
+        return orjson.dumps(known)[1:-1].decode()
+
+
+def _name(function: Any, *, method: bool) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not hasattr(function, "__name__"):
+        return type(function).__name__
+    name: str = function.__qualname__ if method else function.__name__
+    return name.rsplit(".<locals>.", maxsplit=1)[-1]
+
+
+def _attributes(options: Options, flavour: str) -> dict[str, Any]:
+    of_weave: dict[str, Any] = {"python": {"type": flavour}}
+    if options.weave_kind:
+        of_weave["kind"] = options.weave_kind
+    if options.color:
+        of_weave["color"] = options.color
+    ours: dict[str, Any] = {}
+    if options.scorers:
+        ours["scorers"] = [name_of(scorer) for scorer in options.scorers]
+    if options.guardrails:
+        ours["guardrails"] = [name_of(guardrail) for guardrail in options.guardrails]
+    return {
+        **(options.attributes or {}),
+        "weave": of_weave,
+        **({"llmwatch": ours} if ours else {}),
+    }

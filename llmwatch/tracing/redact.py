@@ -1,0 +1,104 @@
+"""Taking secrets out of what is recorded, before it is written anywhere.
+
+Always: the value of a key named like a credential (`api_key`, `authorization`, `password`, ...), and texts
+shaped like one (`sk-...`, `Bearer ...`, `AKIA...`, `ghp_...`, a private key). With `@traced(redact=...)` also: a
+name (the value of every key or argument of that name), a regular expression (what it matches in any text), or a
+function from text to text. The contents of media files are not searched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+
+from llmwatch import faults
+
+REDACTED = "REDACTED"
+FAILED = b'"[not recorded: redaction failed]"'
+
+SECRET_NAMES = frozenset(
+    "api_key apikey api-key x-api-key auth_headers authorization proxy-authorization password passwd "
+    "secret client_secret access_token refresh_token auth_token private_key cookie set-cookie".split()
+)
+_SECRETS = re.compile(
+    r"\bsk-[A-Za-z0-9_-]{16,}"
+    r"|\b[Bb]earer [A-Za-z0-9._~+/=-]{16,}"
+    r"|\bAKIA[0-9A-Z]{16}\b"
+    r"|\bgh[pousr]_[A-Za-z0-9]{20,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+)
+_GITHUB = re.compile(rb"gh[pousr]_")
+_KEYS = re.compile(
+    rb'(?i)"(?:' + b"|".join(re.escape(n).encode() for n in sorted(SECRET_NAMES)) + rb')":'
+)
+
+
+class Redactor:
+    """What one op redacts: always the secrets, and what `redact=` names."""
+
+    __slots__ = ("always", "functions", "names", "patterns")
+
+    def __init__(self, rules: Any = ()) -> None:
+        given = [rules] if isinstance(rules, (str, re.Pattern)) or callable(rules) else list(rules)
+        self.names = {rule.lower() for rule in given if isinstance(rule, str)}
+        self.patterns = [rule for rule in given if isinstance(rule, re.Pattern)]
+        self.functions: list[Callable[[str], str]] = [
+            rule for rule in given if callable(rule) and not isinstance(rule, (str, re.Pattern))
+        ]
+        if len(self.names) + len(self.patterns) + len(self.functions) < len({id(r) for r in given}):
+            raise TypeError("redact takes names, compiled regular expressions and functions")
+        self.always = bool(given)
+
+    def json(self, data: bytes, *, plain: bool = False) -> bytes:
+        """The JSON `data` without its secrets; `plain` when it holds no key worth a look."""
+        if not self.always and not _may_hold_secret(data) and (plain or not _KEYS.search(data)):
+            return data
+        try:
+            return orjson.dumps(self.value(orjson.loads(data)))
+        except Exception as error:  # noqa: BLE001 - a rule of the user's failed: better nothing than the secret
+            faults.report("a redaction rule failed; the value was not recorded", error)
+            return FAILED
+
+    def named(self, names: Iterable[str]) -> list[str]:
+        """Those of an op's own argument names whose value is never recorded."""
+        return [name for name in names if self._is_secret(name)]
+
+    def value(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is str:
+            return self.text(value)
+        if kind is list:
+            return [self.value(item) for item in value]
+        if kind is dict:
+            return {
+                key: REDACTED if self._is_secret(key) else self.value(item)
+                for key, item in value.items()
+            }
+        return value
+
+    def text(self, text: str) -> str:
+        text = _SECRETS.sub(REDACTED, text)
+        for pattern in self.patterns:
+            text = pattern.sub(REDACTED, text)
+        for function in self.functions:
+            text = str(function(text))
+        return text
+
+    def _is_secret(self, name: str) -> bool:
+        low = name.lower()
+        return low in SECRET_NAMES or low in self.names
+
+
+def _may_hold_secret(data: bytes) -> bool:
+    # rfind is CPython's quickest search: 2.5 µs for all five in 2 KB, where one regular expression takes 10.
+    find = data.rfind
+    return (
+        find(b"sk-") >= 0
+        or find(b"earer ") >= 0
+        or find(b"AKIA") >= 0
+        or (find(b"_") >= 0 and _GITHUB.search(data) is not None)  # one character is found at once
+        or find(b"PRIVATE KEY-----") >= 0
+    )
