@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 TABLE = "_objects"
 _OBJECT_ID = re.compile(r"[\w.-]{1,128}")
-_MISSING: Any = object()
+MOST_KEPT, LARGEST_KEPT = 1000, 1 << 16
+"""Contents that are kept in memory: so many, each of at most so many bytes."""
 
 
 class Objects:
@@ -39,7 +40,7 @@ class Objects:
         self._journal = Journal(project, TABLE, settings, reader)
         self._lock = threading.Lock()
         self._objects: dict[str, Object] = {}
-        self._values: dict[str, Any] = {}
+        self._kept: dict[str, bytes] = {}
 
     # --- versions -----------------------------------------------------------------------
 
@@ -135,18 +136,17 @@ class Objects:
         return version
 
     def value(self, digest: str) -> Any:
-        """A stored value; it is shared, so callers must not change it."""
+        """A stored value, made anew each time: Weave's client takes apart what it is given."""
         from weave.trace.errors import NotFoundError
 
-        found = self._values.get(digest, _MISSING)
-        if found is _MISSING:
-            content = self._contents.get(digest)
-            if content is None:
-                raise NotFoundError(f"the content of object {digest} is not in {self._project.id}")
-            if len(self._values) > 1000:
-                self._values.clear()
-            found = self._values[digest] = wire.loads(content)
-        return found
+        content = self._kept.get(digest) or self._contents.get(digest)
+        if content is None:
+            raise NotFoundError(f"the content of object {digest} is not in {self._project.id}")
+        if len(content) <= LARGEST_KEPT:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[digest] = content
+        return wire.loads(content)
 
     def total_bytes(self) -> int:
         return self._contents.total_bytes()

@@ -73,7 +73,7 @@ class Refs:
                 version = project.objects.version(ref.name, ref.digest)
                 return project.objects.value(version.digest)
             if isinstance(ref, TableRef):
-                return _Rows(project.tables.read(ref.digest).by_digest)
+                return _Rows(project.tables.read(ref.digest).values())
             if isinstance(ref, CallRef) and (call := project.calls.find(ref.id)) is not None:
                 return call.model_dump(mode="json")
         except NotFoundError as error:

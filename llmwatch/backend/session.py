@@ -188,9 +188,7 @@ def _client(project: Project, server: LocalTraceServer, options: dict[str, Any])
 
     own = {name: value for name, value in options.items() if name != "allow_stored_code"}
     client = WeaveClient(project.entity, project.name, server, **own)
-    client._allow_unsafe_custom_obj_decode = bool(
-        options.get("allow_stored_code")
-    )
+    client._allow_unsafe_custom_obj_decode = bool(options.get("allow_stored_code"))
     return client
 
 

@@ -24,17 +24,26 @@ if TYPE_CHECKING:
     from weave.vendor.weave_server_sdk.types.table_query_response import Row
 
 KEPT_IN_MEMORY = 8
+Numbered = tuple[int, str, bytes]
+"""A row with its place in the table."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table's rows: `(digest, value)` in order."""
+    """A table's rows in order: digests, and values as JSON.
 
-    rows: list[tuple[str, Any]]
+    They are parsed for each reader: Weave's client takes apart what it is given.
+    """
+
+    rows: list[tuple[str, bytes]]
 
     @cached_property
-    def by_digest(self) -> dict[str, Any]:
+    def by_digest(self) -> dict[str, bytes]:
         return dict(self.rows)
+
+    def values(self) -> dict[str, Any]:
+        """The rows' values by digest."""
+        return {digest: wire.loads(row) for digest, row in self.rows}
 
 
 class Tables:
@@ -49,7 +58,7 @@ class Tables:
     def create(self, req: Mapping[str, Any]) -> TableCreateResponse:
         from weave.vendor.weave_server_sdk.types import TableCreateResponse
 
-        rows = [(digests.of_row(row), row) for row in req["table"]["rows"]]
+        rows = [(digests.of_row(row), wire.dumps(row)) for row in req["table"]["rows"]]
         digest = self._save(rows, req["table"].get("expected_digest"))
         return TableCreateResponse(digest=digest, row_digests=[row[0] for row in rows])
 
@@ -74,16 +83,16 @@ class Tables:
     def query_stream(self, req: Mapping[str, Any]) -> Iterator[Row]:
         from weave.vendor.weave_server_sdk.types.table_query_response import Row
 
-        rows = list(enumerate(self.read(req["digest"]).rows))
+        rows: list[Numbered] = [(n, *row) for n, row in enumerate(self.read(req["digest"]).rows)]
         wanted = (req.get("filter") or {}).get("row_digests")
         if wanted is not None:
-            rows = [row for row in rows if row[1][0] in set(wanted)]
+            rows = [row for row in rows if row[1] in set(wanted)]
         for order in reversed(list(req.get("sort_by") or [])):
             _sort(rows, order)
         start = req.get("offset") or 0
         end = None if req.get("limit") is None else start + req["limit"]
-        for index, (digest, val) in rows[start:end]:
-            yield Row(digest=digest, val=val, original_index=index)
+        for index, digest, val in rows[start:end]:
+            yield Row(digest=digest, val=wire.loads(val), original_index=index)
 
     def query_stats(self, req: Mapping[str, Any]) -> TableQueryStatsResponse:
         from weave.vendor.weave_server_sdk.types import TableQueryStatsResponse
@@ -113,16 +122,18 @@ class Tables:
             content = self._contents.get(digest)
             if content is None:
                 raise NotFoundError(f"table {digest} is not in this project")
-            found = Table([(row[0], row[1]) for row in map(wire.loads, content.splitlines())])
+            found = Table(
+                [(line[:43].decode(), line[44:]) for line in content.split(b"\n") if line]
+            )
             self._keep(digest, found)
         return found
 
     def total_bytes(self) -> int:
         return self._contents.total_bytes()
 
-    def _save(self, rows: list[tuple[str, Any]], expected: str | None) -> str:
+    def _save(self, rows: list[tuple[str, bytes]], expected: str | None) -> str:
         digest = digests.check(digests.of_table([row[0] for row in rows]), expected, "table")
-        self._contents.put(digest, b"\n".join(wire.dumps(row) for row in rows))
+        self._contents.put(digest, b"\n".join(b"%b %b" % (row[0].encode(), row[1]) for row in rows))
         self._keep(digest, Table(rows))
         self._written_with.update((row[0], digest) for row in rows)
         return digest
@@ -132,10 +143,10 @@ class Tables:
         while len(self._read) > KEPT_IN_MEMORY:
             self._read.popitem(last=False)
 
-    def _find_rows(self, wanted: list[str]) -> list[tuple[str, Any]]:
+    def _find_rows(self, wanted: list[str]) -> list[tuple[str, bytes]]:
         from weave.trace.errors import NotFoundError
 
-        found: dict[str, Any] = {}
+        found: dict[str, bytes] = {}
         for table in self._likely_tables(wanted):
             if all(digest in found for digest in wanted):
                 break
@@ -151,7 +162,7 @@ class Tables:
         yield from (digest for digest in self._contents.digests() if digest not in known)
 
 
-def _change(rows: list[tuple[str, Any]], update: dict[str, Any]) -> str:
+def _change(rows: list[tuple[str, bytes]], update: dict[str, Any]) -> str:
     """Apply one update to `rows`; the digest of the row it is about."""
     from weave.trace.errors import InvalidRequest
 
@@ -164,14 +175,14 @@ def _change(rows: list[tuple[str, Any]], update: dict[str, Any]) -> str:
     else:
         raise InvalidRequest(f"{update!r} is not an append, insert or pop within the table")
     digest = digests.of_row(row)
-    rows.insert(index, (digest, row))
+    rows.insert(index, (digest, wire.dumps(row)))
     return digest
 
 
-def _sort(rows: list[tuple[int, tuple[str, Any]]], order: dict[str, str]) -> None:
+def _sort(rows: list[Numbered], order: dict[str, str]) -> None:
     """Present before missing in both directions, numbers before text."""
     path = order["field"].split(".")
-    values = {row[0]: _value_at(row[1][1], path) for row in rows}
+    values = {row[0]: _value_at(wire.loads(row[2]), path) for row in rows}
     descending = order["direction"].lower() == "desc"
     numbers = [r for r in rows if isinstance(values[r[0]], (int, float))]
     missing = [r for r in rows if values[r[0]] is None]

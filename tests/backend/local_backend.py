@@ -50,9 +50,7 @@ class Local:
 
     def calls(self, expr=None, **req):
         query = {"$expr": expr} if expr is not None else None
-        return list(
-            self.server.calls_query_stream({"project_id": PROJECT, "query": query, **req})
-        )
+        return list(self.server.calls_query_stream({"project_id": PROJECT, "query": query, **req}))
 
     def ids(self, expr=None, **req):
         """The ids of the calls that match; the stats must count as many."""

@@ -66,9 +66,9 @@ def test_feedback_is_found_by_its_ref_and_type(local):
         ("weave_ref", "weave:///local/p/object/o:abc"),
         ("feedback_type", "b"),
     ]:
-        assert [r["feedback_type"] for r in rows(local, {"$eq": [field(path), literal(given)]})] == [
-            "b"
-        ]
+        assert [
+            r["feedback_type"] for r in rows(local, {"$eq": [field(path), literal(given)]})
+        ] == ["b"]
     with pytest.raises(InvalidRequest, match="not a ref"):
         local.feedback("c", {}, ref="c1")
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import stat
 
 import pytest
@@ -73,7 +72,9 @@ def test_deleting_an_object_deletes_every_version_of_it(local):
 
 def test_only_the_value_of_an_op_makes_an_object_an_op(local):
     local.publish("predict", OP)
-    local.publish("picture", {"_type": "CustomWeaveType", "weave_type": {"type": "PIL.Image.Image"}})
+    local.publish(
+        "picture", {"_type": "CustomWeaveType", "weave_type": {"type": "PIL.Image.Image"}}
+    )
     assert local.read("predict").kind == "op"
     assert local.read("picture").kind == "object"
     ops = local.ask("objs_query", filter={"is_op": True}).objs
@@ -157,7 +158,7 @@ def test_contents_are_private_to_the_user(local):
     local.publish("thing", 1)
     files = [p for p in local.store.root.rglob("objects/**/*") if p.is_file()]
     assert files
-    assert {stat.S_IMODE(os.stat(p).st_mode) for p in files} == {0o600}
+    assert {stat.S_IMODE(p.stat().st_mode) for p in files} == {0o600}
 
 
 def test_a_digest_in_a_request_cannot_name_a_path(local):
@@ -168,6 +169,14 @@ def test_a_digest_in_a_request_cannot_name_a_path(local):
 
 
 def test_a_file_is_read_back_as_its_bytes(local):
-    digest = local.server.file_create({"project_id": PROJECT, "file": ("a.bin", b"\x00\xff")}).digest
+    digest = local.server.file_create(
+        {"project_id": PROJECT, "file": ("a.bin", b"\x00\xff")}
+    ).digest
     assert local.ask("file_content_read", digest=digest).content == b"\x00\xff"
     assert local.ask("files_stats").total_size_bytes == 2
+
+
+def test_what_a_reader_does_to_a_value_stays_with_that_reader(local):
+    local.publish("thing", {"a": {"b": 1}})
+    local.read("thing").val["a"].clear()
+    assert local.read("thing").val == {"a": {"b": 1}}

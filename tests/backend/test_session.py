@@ -144,7 +144,9 @@ def test_a_setting_that_does_not_exist_is_refused(home):
         llmwatch.init("bot", retention_day=3)
 
 
-@pytest.mark.parametrize(("name", "value"), [("WEAVE_DISABLED", "true"), ("WANDB_MODE", "disabled")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("WEAVE_DISABLED", "true"), ("WANDB_MODE", "disabled")]
+)
 def test_the_switches_of_weave_and_wandb_turn_recording_off(home, monkeypatch, capsys, name, value):
     client = llmwatch.init("bot")
     double(1)
@@ -164,10 +166,16 @@ def test_the_switches_of_weave_and_wandb_turn_recording_off(home, monkeypatch, c
 
 
 def test_stored_code_does_not_run_on_load_unless_it_is_allowed(home):
+    @weave.op
+    def double(x):
+        return x * 2
+
     llmwatch.init("bot")
     ref = weave.publish(double, "double")
     assert ref.digest
-    with pytest.raises(UnsafeDeserializationError, match=r"llmwatch\.init\(.*allow_stored_code=True\)"):
+    with pytest.raises(
+        UnsafeDeserializationError, match=r"llmwatch\.init\(.*allow_stored_code=True\)"
+    ):
         weave.ref(ref.uri).get()
     llmwatch.init("bot", allow_stored_code=True)
     assert weave.ref(ref.uri).get()(4) == 8

@@ -74,3 +74,9 @@ def test_several_tables_are_counted_at_once(local):
     digests = [create(local, [{"n": n} for n in range(size)]).digest for size in (1, 4)]
     tables = local.ask("table_query_stats_batch", digests=[*digests, "missing"]).tables
     assert [(t.digest, t.count) for t in tables] == [(digests[0], 1), (digests[1], 4)]
+
+
+def test_what_a_reader_does_to_a_row_stays_with_that_reader(local):
+    made = create(local, [{"a": {"b": 1}}])
+    values(local, made.digest)[0]["a"].clear()
+    assert values(local, made.digest) == [{"a": {"b": 1}}]

@@ -29,6 +29,7 @@ def run(tmp_path, *arguments, script=SCRIPT, before=()):
         capture_output=True,
         text=True,
         timeout=180,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -98,7 +99,7 @@ def test_the_count_of_look_ups_can_count(tmp_path):
         "try: socket.getaddrinfo('name.invalid', 80)\n"
         "except OSError: pass\n"
     )
-    assert run(tmp_path, script=program)["lookups"] == [["socket.getaddrinfo", "name.invalid"]]
+    assert ["socket.getaddrinfo", "name.invalid"] in run(tmp_path, script=program)["lookups"]
 
 
 def test_what_was_said_last_is_there_without_finish(tmp_path):

@@ -10,8 +10,10 @@ import asyncio
 import atexit
 import json
 import sys
+from contextlib import suppress
 
 lookups, seen = [], {}
+HERE = ("127.0.0.1", "::1")
 # registered before anything is imported, so that it runs last
 atexit.register(lambda: print(json.dumps({"seen": seen, "lookups": lookups})))
 
@@ -19,9 +21,8 @@ atexit.register(lambda: print(json.dumps({"seen": seen, "lookups": lookups})))
 def watch(event, args):
     if event in {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}:
         lookups.append([event, str(args[0])])
-    elif event == "socket.connect" and isinstance(args[1], tuple):
-        if not str(args[1][0]).startswith(("127.", "::1")):
-            lookups.append([event, str(args[1])])
+    elif event == "socket.connect" and isinstance(args[1], tuple) and args[1][0] not in HERE:
+        lookups.append([event, str(args[1])])
 
 
 sys.addaudithook(watch)
@@ -29,9 +30,9 @@ sys.addaudithook(watch)
 if "--weave-first" in sys.argv:
     import weave
 
-    import llmwatch
-else:
-    import llmwatch
+import llmwatch
+
+if "--weave-first" not in sys.argv:
     import weave
 
 
@@ -76,10 +77,8 @@ def write(client):
     for n in range(6):
         with weave.thread(f"chat-{n % 2}"), weave.attributes({"n": n}):
             asyncio.run(answer(f"question {n}"))
-    try:
+    with suppress(ValueError):
         fail("no")
-    except ValueError:
-        pass
     weave.publish({"temperature": 0.1}, "config")
     weave.publish({"temperature": 0.2}, "config")
     dataset = weave.Dataset(name="questions", rows=ROWS)
@@ -131,7 +130,9 @@ def queries(client):
 
 
 def read(client):
-    [scored] = [c for c in client.get_calls(include_feedback=True) if c.display_name == "the scored one"]
+    [scored] = [
+        c for c in client.get_calls(include_feedback=True) if c.display_name == "the scored one"
+    ]
     dataset = weave.ref("questions").get()
     root = client.get_call(scored.id)
     return {
