@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import weakref
@@ -41,13 +42,19 @@ class ProjectBackend:
 
     def reader(self) -> Reader:
         """Made when something is first read: a process that only records needs no database."""
-        if self._reader is None:
-            with self._lock:
-                if self._reader is None:
-                    from llmwatch.stream.query import Reader
+        with self._lock:
+            if self._reader is None:
+                from llmwatch.stream.query import Reader
 
-                    self._reader = Reader(self.project, self._settings)
-        return self._reader
+                self._reader = Reader(self.project, self._settings)
+            return self._reader
+
+    def close(self) -> None:
+        """Let go of the database; what is read later opens another."""
+        with self._lock:
+            reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
 
 
 class Projects:
@@ -72,6 +79,9 @@ class Projects:
                 )
         return found
 
+    def known(self) -> list[ProjectBackend]:
+        return list(self._known.values())
+
     def _start_afresh(self) -> None:
         self._known: dict[str, ProjectBackend] = {}
         self._lock = threading.Lock()
@@ -91,5 +101,13 @@ def _reset_all_in_child() -> None:
         projects._reset_in_child()
 
 
+def _close_all() -> None:
+    for projects in list(_alive):
+        for known in projects.known():
+            known.close()
+
+
+# A database still open when the interpreter is taken down complains about it on stderr.
+atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_all_in_child)

@@ -30,7 +30,7 @@ sys.addaudithook(watch)
 if "--weave-first" in sys.argv:
     import weave
 
-import llmwatch
+import llmwatch  # noqa: E402 - the order of the two imports is what is tested
 
 if "--weave-first" not in sys.argv:
     import weave
