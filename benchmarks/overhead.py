@@ -27,13 +27,17 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 PROMPT_A = "How do I reset the key of my account???x"
-PROMPT_B = ("The key of an account is reset on its security page, by its owner or an administrator. " * 25)[:2000]
+PROMPT_B = (
+    "The key of an account is reset on its security page, by its owner or an administrator. " * 25
+)[:2000]
 TRACERS = ("none", "llmwatch", "weave", "otel")
 LIMITS = {"durable": {"otel": 0.3, "weave": 1 / 30}, "compacted": {"otel": 0.6, "weave": 1 / 15}}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="a tenth of the calls")
     parser.add_argument("--check", action="store_true", help="fail when a limit is missed")
     parser.add_argument("--kill", action="store_true", help="only the SIGKILL comparison")
@@ -177,21 +181,29 @@ def measure(scratch: Path, *, quick: bool) -> list[str]:
 
 
 def report(what: str, found: dict[str, dict[str, float]], spent: float) -> list[str]:
-    title = {"A": "A: a flat call, 40 characters", "B": "B: a RAG trace, three spans, 2,000 characters"}
+    title = {
+        "A": "A: a flat call, 40 characters",
+        "B": "B: a RAG trace, three spans, 2,000 characters",
+    }
     base = found["none"]
     print(f"\n{title[what]} (µs a call, the function's own {base['caller']:.1f} taken off)")
     print(f"  {'':<10}{'caller CPU':>12}{'total CPU':>12}{'wall':>12}")
     cost = {}
     for name in TRACERS[1:]:
         cost[name] = {key: found[name][key] - base[key] for key in base}
-        print(f"  {name:<10}" + "".join(f"{cost[name][key]:>12.1f}" for key in ("caller", "total", "wall")))
+        print(
+            f"  {name:<10}"
+            + "".join(f"{cost[name][key]:>12.1f}" for key in ("caller", "total", "wall"))
+        )
     missed = []
     ours = cost["llmwatch"]["total"]
     for stage, us in (("durable", ours), ("compacted", ours + spent)):
         for peer, limit in LIMITS[stage].items():
             ratio = us / cost[peer]["total"]
             verdict = "ok" if ratio <= limit else "MISSED"
-            print(f"  {stage:<10}{us:>8.1f} µs = {ratio:.3f} of {peer} (at most {limit:.3f}) {verdict}")
+            print(
+                f"  {stage:<10}{us:>8.1f} µs = {ratio:.3f} of {peer} (at most {limit:.3f}) {verdict}"
+            )
             if ratio > limit:
                 missed.append(f"{what}, {stage}: {ratio:.3f} of {peer}, more than {limit:.3f}")
     return missed
@@ -200,7 +212,12 @@ def report(what: str, found: dict[str, dict[str, float]], spent: float) -> list[
 def compaction(store: Path) -> float:
     """The CPU that moving one row to the lake takes, in µs, in a worker's process."""
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("overhead_tracers.py")), "compact", str(store)],
+        [
+            sys.executable,
+            str(Path(__file__).with_name("overhead_tracers.py")),
+            "compact",
+            str(store),
+        ],
         check=True,
         capture_output=True,
         text=True,
@@ -214,7 +231,12 @@ def pace(one: Child, scratch: Path, count: int) -> list[str]:
     """One call per millisecond, with the other core idle and with it compacting at the worker's priority."""
     idle = one.ask("pace", "A", count)
     busy_worker = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("overhead_tracers.py")), "busy", str(scratch / "busy")],
+        [
+            sys.executable,
+            str(Path(__file__).with_name("overhead_tracers.py")),
+            "busy",
+            str(scratch / "busy"),
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -226,7 +248,9 @@ def pace(one: Child, scratch: Path, count: int) -> list[str]:
     missed = []
     for key in ("p50", "p99"):
         ratio = busy[key] / idle[key]
-        print(f"  {key}  idle {idle[key]:>8.1f}   worker busy {busy[key]:>8.1f}   {ratio:.2f}x (at most 2)")
+        print(
+            f"  {key}  idle {idle[key]:>8.1f}   worker busy {busy[key]:>8.1f}   {ratio:.2f}x (at most 2)"
+        )
         if ratio > 2:
             missed.append(f"paced {key}: {ratio:.2f}x with the worker busy")
     return missed

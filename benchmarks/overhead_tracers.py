@@ -209,7 +209,7 @@ def collect():
 def compact(store):
     from llmwatch import settings
     from llmwatch.store import open_store
-    from llmwatch.stream import compact as compacting, query  # noqa: F401 - loaded, as in a running worker
+    from llmwatch.stream import compact as compacting
 
     project = open_store(store).project("local", "demo")
     rows = spool_rows(store)
@@ -220,7 +220,8 @@ def compact(store):
     shutil.copytree(store, copy)
     project = open_store(copy).project("local", "demo")
     now = settings.Settings(store=str(copy), worker=False)
-    import deltalake, duckdb  # noqa: E401, F401
+    import deltalake  # noqa: F401
+    import duckdb
 
     duckdb.connect().execute("SELECT 1").fetchall()
     spent = time.process_time()
@@ -231,7 +232,8 @@ def compact(store):
 def busy(store):
     from llmwatch import settings
     from llmwatch.store import open_store
-    from llmwatch.stream import compact as compacting, spool
+    from llmwatch.stream import compact as compacting
+    from llmwatch.stream import spool
 
     os.nice(10)
     now = settings.Settings(store=store, worker=False)

@@ -43,7 +43,9 @@ class Chunks:
             return [*items, f"… [cut: {self._dropped} more chunks]"]
         if items and all(type(item) is str for item in items):
             return "".join(items)
-        if items and all(getattr(item, "object", None) == "chat.completion.chunk" for item in items):
+        if items and all(
+            getattr(item, "object", None) == "chat.completion.chunk" for item in items
+        ):
             return _completion(items)
         last = items[-1] if items else None
         if getattr(last, "type", None) == "response.completed":

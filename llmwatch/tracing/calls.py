@@ -8,7 +8,8 @@ from time import perf_counter_ns
 from typing import Any
 
 from llmwatch import clock, faults
-from llmwatch.tracing import naming, recorder as recording, writing
+from llmwatch.tracing import naming, writing
+from llmwatch.tracing import recorder as recording
 from llmwatch.tracing.context import NOTHING, frame
 from llmwatch.tracing.guardrails import check
 from llmwatch.tracing.plan import Plan
@@ -32,7 +33,7 @@ def begin(
 
     None when calls are not recorded at all, `UNSAMPLED` (as false) when this one, with all below it, is not.
     """
-    recorder = recording._active  # noqa: SLF001 - `active()` would cost a call on every call
+    recorder = recording._active
     if recorder is None:
         recording.hint()
         return None
@@ -70,7 +71,9 @@ def _begin(
         parent = row._parent = stack[-1]
         row.trace_id, row.parent_id = parent.trace_id, parent.id
         if isinstance(parent, Row):
-            row.writer = parent.writer if parent.recorder is recorder else recorder.writer(plan.table)
+            row.writer = (
+                parent.writer if parent.recorder is recorder else recorder.writer(plan.table)
+            )
             if around is None:
                 around = parent._frame
                 row._attrs = row._attrs or parent._attrs

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from llmwatch.tracing import traceparent as w3c
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Frame:
@@ -65,7 +68,7 @@ class context:  # noqa: N801 - it is used as a word: `with llmwatch.context(user
         self._remote = w3c.parse(traceparent, tracestate) if traceparent else None
         self._entered: list[list[tuple[ContextVar[Any], Token[Any], Any]]] = []
 
-    def __enter__(self) -> context:
+    def __enter__(self) -> Self:
         outer = frame.get() or NOTHING
         inner = Frame({**outer.values, **self._values}, self._merged(outer))
         undo: list[tuple[ContextVar[Any], Token[Any], Any]] = []
@@ -87,7 +90,7 @@ class context:  # noqa: N801 - it is used as a word: `with llmwatch.context(user
             except ValueError:  # left in another context than it was entered in, as in a generator
                 variable.set(before)
 
-    async def __aenter__(self) -> context:
+    async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(
@@ -105,7 +108,9 @@ class context:  # noqa: N801 - it is used as a word: `with llmwatch.context(user
             merged["tags"] = list(dict.fromkeys(tags))
         return merged
 
-    def _tell_weave(self, inner: Frame, undo: list[tuple[ContextVar[Any], Token[Any], Any]]) -> None:
+    def _tell_weave(
+        self, inner: Frame, undo: list[tuple[ContextVar[Any], Token[Any], Any]]
+    ) -> None:
         """Weave's own ops and patched clients inside the block carry the same."""
         from weave.trace.context import call_context
 
@@ -115,11 +120,11 @@ class context:  # noqa: N801 - it is used as a word: `with llmwatch.context(user
         _set(undo, call_context.call_attributes, inner.for_weave)
         inner.attributes = {k: v for k, v in inner.for_weave.items() if k not in values}
         if "session_id" in self._values:
-            _set(undo, call_context._thread_id, self._values["session_id"])  # noqa: SLF001
+            _set(undo, call_context._thread_id, self._values["session_id"])
         if self._remote is not None:
             from llmwatch.tracing.row import remote_parent
 
-            stack = call_context._call_stack  # noqa: SLF001
+            stack = call_context._call_stack
             _set(undo, stack, [*stack.get(), remote_parent(*self._remote)])
 
 

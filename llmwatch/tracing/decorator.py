@@ -49,7 +49,9 @@ class Traced(Protocol[P, R_co]):
 
 class _Decorator(Protocol):
     @overload
-    def __call__(self, function: staticmethod[P, R], /) -> staticmethod[P, R]: ...
+    def __call__(  # type: ignore[overload-overlap] # a staticmethod is callable too
+        self, function: staticmethod[P, R], /
+    ) -> staticmethod[P, R]: ...
     @overload
     def __call__(self, function: classmethod[T, P, R], /) -> classmethod[T, P, R]: ...
     @overload
@@ -58,7 +60,7 @@ class _Decorator(Protocol):
 
 class _Recording(Protocol):
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap] # the first that fits is meant
         self, function: Callable[P, Coroutine[Any, Any, T]], /
     ) -> Traced[P, Coroutine[Any, Any, Record[T]]]: ...
     @overload
@@ -66,7 +68,9 @@ class _Recording(Protocol):
 
 
 @overload
-def traced(function: staticmethod[P, R], /) -> staticmethod[P, R]: ...
+def traced(  # type: ignore[overload-overlap] # a staticmethod is callable too
+    function: staticmethod[P, R], /
+) -> staticmethod[P, R]: ...
 @overload
 def traced(function: classmethod[T, P, R], /) -> classmethod[T, P, R]: ...
 @overload

@@ -12,7 +12,11 @@ _LIMIT = 16_000  # characters: the end of a traceback says where, its beginning 
 def describe(error: BaseException, redactor: Redactor) -> tuple[str, str]:
     """(type, text). Never raises, whatever `str(error)` does."""
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
     try:
         text = "".join(traceback.format_exception(kind, error, error.__traceback__, limit=-50))
     except Exception as broken:  # noqa: BLE001 - an exception whose own text cannot be made

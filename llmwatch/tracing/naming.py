@@ -45,10 +45,10 @@ def note(plan: Plan, row: Any) -> None:
 
 def wait(timeout: float = 5.0) -> None:
     """Let what is being published be published (at exit, and before a query that names versions)."""
-    done = threading.Event()
-    threading.Thread(target=lambda: (_queue.join(), done.set()), daemon=True).start()
-    if _thread is not None:
-        done.wait(timeout)
+    if _thread is not None and _thread.is_alive():
+        waiter = threading.Thread(target=_queue.join, daemon=True)  # join itself knows no timeout
+        waiter.start()
+        waiter.join(timeout)
 
 
 def _ensure_thread() -> None:
@@ -71,7 +71,7 @@ def _work() -> None:
 
 def _publish(plan: Plan, recorder: Recorder) -> None:
     op = plan.op["__self__"]
-    uri: str = recorder.client._save_op(op).uri  # noqa: SLF001 - as Weave's own create_call does
+    uri: str = recorder.client._save_op(op).uri
     if plan.recorder is not recorder:
         return
     plan.prefix = plan.prefix_for(uri)

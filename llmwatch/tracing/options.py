@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-
-
 from llmwatch.names import check_name
 
 Kind = Literal[

@@ -32,10 +32,10 @@ class Recorder:
         self.limit = settings.field_limit_kb << 10
         self.total = settings.row_limit_kb << 10
         self.row_class: type[Row] = row_class()
-        self.stack: ContextVar[list[Any]] = call_context._call_stack  # noqa: SLF001
-        self.enabled: ContextVar[bool] = call_context._tracing_enabled  # noqa: SLF001
-        self.thread_id: ContextVar[str | None] = call_context._thread_id  # noqa: SLF001
-        self.turn_id: ContextVar[str | None] = call_context._turn_id  # noqa: SLF001
+        self.stack: ContextVar[list[Any]] = call_context._call_stack
+        self.enabled: ContextVar[bool] = call_context._tracing_enabled
+        self.thread_id: ContextVar[str | None] = call_context._thread_id
+        self.turn_id: ContextVar[str | None] = call_context._turn_id
         self.attributes: ContextVar[dict[str, Any]] = call_context.call_attributes
         self.own_attributes: dict[str, Any] = dict(getattr(client, "attributes", None) or {})
         self.preprocess: Callable[..., Any] | None = getattr(client, "postprocess_inputs", None)
@@ -95,7 +95,7 @@ def current_row() -> Row | None:
         return None
     from weave.trace.context import call_context
 
-    for call in reversed(call_context._call_stack.get()):  # noqa: SLF001
+    for call in reversed(call_context._call_stack.get()):
         if isinstance(call, Row) and not call.is_remote:
             return call
     return None

@@ -20,8 +20,25 @@ REDACTED = "REDACTED"
 FAILED = b'"[not recorded: redaction failed]"'
 
 SECRET_NAMES = frozenset(
-    "api_key apikey api-key x-api-key auth_headers authorization proxy-authorization password passwd "
-    "secret client_secret access_token refresh_token auth_token private_key cookie set-cookie".split()
+    [
+        "api_key",
+        "apikey",
+        "api-key",
+        "x-api-key",
+        "auth_headers",
+        "authorization",
+        "proxy-authorization",
+        "password",
+        "passwd",
+        "secret",
+        "client_secret",
+        "access_token",
+        "refresh_token",
+        "auth_token",
+        "private_key",
+        "cookie",
+        "set-cookie",
+    ]
 )
 _SECRETS = re.compile(
     r"\bsk-[A-Za-z0-9_-]{16,}"

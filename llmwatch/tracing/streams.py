@@ -28,7 +28,7 @@ def is_stream_type(kind: type) -> bool:
 
 def watched(row: Row, output: Any) -> Any:
     """The stream to return in place of `output`, or `NOT_A_STREAM`."""
-    kind = type(output)
+    kind: Any = type(output)
     if kind is GeneratorType:
         return generators.watched(row, output)
     if kind is AsyncGeneratorType:
@@ -51,7 +51,8 @@ def _watch_in_place(row: Row, stream: Any) -> bool:
     try:
         watches = [Watch(row)]
         object.__setattr__(stream, _WATCH, watches)
-        stream.__class__ = _watching(type(stream))
+        kind: Any = type(stream)
+        stream.__class__ = _watching(kind)
     except (TypeError, AttributeError):  # a C type, or one with slots
         return False
     watches[0].follow(stream)
@@ -87,7 +88,7 @@ def _watching(kind: type) -> type:
 
 
 def _next(kind: Any) -> Any:
-    def __next__(self: Any) -> Any:
+    def read(self: Any) -> Any:
         try:
             chunk = kind.__next__(self)
         except StopIteration:
@@ -99,11 +100,11 @@ def _next(kind: Any) -> Any:
         _chunk(self, chunk)
         return chunk
 
-    return __next__
+    return read
 
 
 def _anext(kind: Any) -> Any:
-    async def __anext__(self: Any) -> Any:
+    async def read(self: Any) -> Any:
         try:
             chunk = await kind.__anext__(self)
         except StopAsyncIteration:
@@ -115,21 +116,12 @@ def _anext(kind: Any) -> Any:
         _chunk(self, chunk)
         return chunk
 
-    return __anext__
+    return read
 
 
-def _iter(kind: Any) -> Any:
-    def __iter__(self: Any) -> Any:
-        return self  # through __next__, which watches
-
-    return __iter__
-
-
-def _aiter(kind: Any) -> Any:
-    def __aiter__(self: Any) -> Any:
-        return self
-
-    return __aiter__
+def _itself(_: Any) -> Any:
+    """For `__iter__` and `__aiter__`: reading goes through `__next__`, which watches."""
+    return lambda self: self
 
 
 def _close(name: str) -> Any:
@@ -155,7 +147,7 @@ async def _closed_async(stream: Any, closing: Any) -> Any:
 
 
 def _exit(kind: Any) -> Any:
-    def __exit__(self: Any, kind_: Any, error: Any, trace: Any) -> Any:
+    def leave(self: Any, kind_: Any, error: Any, trace: Any) -> Any:
         if error is not None:
             _fail(self, error)
         try:
@@ -163,11 +155,11 @@ def _exit(kind: Any) -> Any:
         finally:
             _end(self, CLOSED_EARLY)
 
-    return __exit__
+    return leave
 
 
 def _aexit(kind: Any) -> Any:
-    async def __aexit__(self: Any, kind_: Any, error: Any, trace: Any) -> Any:
+    async def leave(self: Any, kind_: Any, error: Any, trace: Any) -> Any:
         if error is not None:
             _fail(self, error)
         try:
@@ -175,14 +167,14 @@ def _aexit(kind: Any) -> Any:
         finally:
             _end(self, CLOSED_EARLY)
 
-    return __aexit__
+    return leave
 
 
 _MEMBERS = {
     "__next__": _next,
     "__anext__": _anext,
-    "__iter__": _iter,
-    "__aiter__": _aiter,
+    "__iter__": _itself,
+    "__aiter__": _itself,
     "close": _close("close"),
     "aclose": _close("aclose"),
     "__exit__": _exit,

@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from llmwatch.tracing import calls, generators, recorder as recording, streams
+from llmwatch.tracing import calls, generators, streams
+from llmwatch.tracing import recorder as recording
 from llmwatch.tracing.generators import unrecorded
 from llmwatch.tracing.guardrails import check_async
 from llmwatch.tracing.plan import Plan
@@ -60,7 +61,9 @@ def ended(row: Row, output: Any) -> Any:
     """The function returned: what its caller gets, which may be a stream that ends the row later."""
     handler = row.plan.op["_on_output_handler"]
     if handler is not None:  # set by an integration of Weave's, as by its _add_accumulator
-        return handler(output, lambda result=None, error=None: calls.finish(row, result, error), row.inputs)
+        return handler(
+            output, lambda result=None, error=None: calls.finish(row, result, error), row.inputs
+        )
     if type(output) not in _VALUES:
         watched = streams.watched(row, output)
         if watched is not streams.NOT_A_STREAM:
@@ -207,9 +210,7 @@ def run(
 ) -> Any:
     """A call that is not async, whose row has begun already."""
     if flavour == "generator":
-        return run_generator(
-            plan, row, args, kwargs, generators.watched, generators.untraced
-        )
+        return run_generator(plan, row, args, kwargs, generators.watched, generators.untraced)
     if flavour == "async_generator":
         return run_generator(
             plan, row, args, kwargs, generators.watched_async, generators.untraced_async

@@ -122,7 +122,9 @@ def _write(row: Row, head: bytes, output: bytes) -> None:
     summary = b"" if row._summary is None else b',"summary":' + row.recorder.encode(row._summary)
     attributes = _attributes(row)
     if row._eager:
-        row.writer.append("end", b'%b,"output":%b,"attributes":%b%b}' % (head, output, attributes, summary))
+        row.writer.append(
+            "end", b'%b,"output":%b,"attributes":%b%b}' % (head, output, attributes, summary)
+        )
         return
     row.writer.append(
         "row",

@@ -170,7 +170,11 @@ def test_threads_and_tasks_keep_their_parent_apart(kind, recorded):
     @traced(name="root")
     def in_threads(count):
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda number: kind.run(str(number), lambda question: question), range(count)))
+            list(
+                pool.map(
+                    lambda number: kind.run(str(number), lambda question: question), range(count)
+                )
+            )
         thread = Thread(target=kind.run, args=("thread", lambda question: question))
         thread.start()
         thread.join()
@@ -283,7 +287,7 @@ def test_a_generator_consumed_elsewhere_stays_with_its_maker(recorded):
         with context(user_id="u7"):
             return iter([parts()])
 
-    made = list(make())[0]
+    made = next(make())
     found = []
     for read in (lambda: found.extend(next(made) for _ in range(1)), lambda: found.extend(made)):
         thread = threading.Thread(target=read)
@@ -307,7 +311,11 @@ def test_values_sent_and_errors_thrown_reach_the_generator(recorded):
         return "done"
 
     talk = echo()
-    assert [next(talk), talk.send("hello"), talk.throw(KeyError("k"))] == ["ready", "hello", "KeyError"]
+    assert [next(talk), talk.send("hello"), talk.throw(KeyError("k"))] == [
+        "ready",
+        "hello",
+        "KeyError",
+    ]
     with pytest.raises(StopIteration) as stop:
         next(talk)
     assert stop.value.value == "done"

@@ -254,7 +254,11 @@ def test_processing_decides_what_is_recorded(recorded):
 
     assert ask("why?") == "why?"
     row = recorded.only()
-    assert (row["inputs"], row["output"], row["display_name"]) == ({"length": 4}, "WHY?", "ask why?")
+    assert (row["inputs"], row["output"], row["display_name"]) == (
+        {"length": 4},
+        "WHY?",
+        "ask why?",
+    )
 
 
 def test_failed_processing_records_nothing_of_the_value(recorded):
@@ -276,7 +280,11 @@ def test_an_eager_call_shows_as_running_until_it_ends(recorded):
 
     assert ask("why?") == "running"
     row = recorded.only()
-    assert (row["status"], row["inputs"], row["output"]) == ("success", {"question": "why?"}, "running")
+    assert (row["status"], row["inputs"], row["output"]) == (
+        "success",
+        {"question": "why?"},
+        "running",
+    )
 
 
 def test_a_record_is_written_when_it_is_finalised(recorded):
