@@ -289,7 +289,7 @@ def _kept(name: str, home: Path, collector: Collector) -> int:
 class Collector:
     """An OTLP collector that counts spans and forgets them, in a process of its own on the last core."""
 
-    def __enter__(self) -> Collector:
+    def __enter__(self):
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("overhead_tracers.py")), "collect"],
             stdout=subprocess.PIPE,

@@ -20,36 +20,59 @@ if TYPE_CHECKING:
     )
     from llmwatch.store import open_store
     from llmwatch.stream.table import StreamTable
+    from llmwatch.tracing.context import context
+    from llmwatch.tracing.decorator import traced
+    from llmwatch.tracing.guardrails import GuardrailBlocked
+    from llmwatch.tracing.record import Record
+    from llmwatch.tracing.recorder import current_row
+    from llmwatch.tracing.row import Row
+    from llmwatch.tracing.threads import Thread, ThreadPoolExecutor
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "GuardrailBlocked",
     "InvalidName",
     "LlmwatchError",
     "MissingExtra",
     "NotFound",
     "QueryRefused",
+    "Record",
+    "Row",
     "SettingsError",
     "StoreError",
     "StreamTable",
+    "Thread",
+    "ThreadPoolExecutor",
+    "context",
+    "current_row",
     "finish",
     "init",
     "open_store",
+    "traced",
 ]
 
 # A name is imported when it is first asked for, so that `import llmwatch` costs next to nothing.
 _WHERE = {
+    "GuardrailBlocked": "llmwatch.tracing.guardrails",
     "InvalidName": "llmwatch.errors",
     "LlmwatchError": "llmwatch.errors",
     "MissingExtra": "llmwatch.errors",
     "NotFound": "llmwatch.errors",
     "QueryRefused": "llmwatch.errors",
+    "Record": "llmwatch.tracing.record",
+    "Row": "llmwatch.tracing.row",
     "SettingsError": "llmwatch.errors",
     "StoreError": "llmwatch.errors",
     "StreamTable": "llmwatch.stream.table",
+    "Thread": "llmwatch.tracing.threads",
+    "ThreadPoolExecutor": "llmwatch.tracing.threads",
+    "context": "llmwatch.tracing.context",
+    "current_row": "llmwatch.tracing.recorder",
     "finish": "llmwatch.backend.session",
     "init": "llmwatch.backend.session",
     "open_store": "llmwatch.store",
+    "traced": "llmwatch.tracing.decorator",
 }
 
 # `weave.init` without a W&B key is ours, whichever of the two packages is imported first.

@@ -66,31 +66,14 @@ def _begin(
     row.id = clock.new_id()
     row._args, row._kwargs, row._before = args, kwargs, stack
     row._attrs = recorder.attributes.get()
-    around = frame.get()
-    if stack:
-        parent = row._parent = stack[-1]
-        row.trace_id, row.parent_id = parent.trace_id, parent.id
-        if isinstance(parent, Row):
-            row.writer = (
-                parent.writer if parent.recorder is recorder else recorder.writer(plan.table)
-            )
-            if around is None:
-                around = parent._frame
-                row._attrs = row._attrs or parent._attrs
-        else:
-            row.writer = recorder.writer(plan.table)
-    else:
-        row.trace_id = row.id
-        row.writer = recorder.writer(plan.table)
-    row._frame = around or NOTHING
+    _find_parent(row, stack)
     if given is not None:
         _take(row, given)
     thread_id = recorder.thread_id.get() or row._frame.session_id
     if thread_id is not None:
         _join_thread(row, thread_id)
     _take_inputs(row, args, kwargs)
-    if op_eager := plan.op["eager_call_start"]:
-        row._eager = op_eager
+    row._eager = plan.op["eager_call_start"]
     row._started_us = clock.now_us()
     if row._eager:
         writing.write_start(row)
@@ -98,6 +81,24 @@ def _begin(
         recorder.stack.set([*stack, row])
     row._clock_ns = perf_counter_ns()
     return row
+
+
+def _find_parent(row: Row, stack: list[Any]) -> None:
+    """Whom the row is called by, and with it its trace, its table and its context."""
+    recorder, plan = row.recorder, row.plan
+    around = frame.get()
+    parent = row._parent = stack[-1] if stack else None
+    row.trace_id = row.id if parent is None else parent.trace_id
+    if parent is not None:
+        row.parent_id = parent.id
+    if isinstance(parent, Row):
+        row.writer = parent.writer if parent.recorder is recorder else recorder.writer(plan.table)
+        if around is None:  # resumed outside the blocks that its caller ran in
+            around = parent._frame
+            row._attrs = row._attrs or parent._attrs
+    else:
+        row.writer = recorder.writer(plan.table)
+    row._frame = around or NOTHING
 
 
 def _take_inputs(row: Row, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

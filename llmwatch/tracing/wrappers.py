@@ -169,16 +169,10 @@ def run_generator(
 def held(plan: Plan, flavour: str) -> Callable[..., Any]:
     """For `auto_log=False`: the call returns a `Record`."""
 
-    def begin(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Row | None:
-        row = calls.begin(plan, args, kwargs, push="generator" not in flavour)
-        if row:
-            row._held = True
-        return row
-
     if flavour == "async_function":
 
         async def traced_async(*args: Any, **kwargs: Any) -> Record[Any]:
-            row = begin(args, kwargs)
+            row = _begin_held(plan, flavour, args, kwargs)
             if not row:
                 return Record(await untraced_async(plan, row, args, kwargs), None)
             return Record(await _released(row, run_async(row, plan.function, args, kwargs)), row)
@@ -186,15 +180,23 @@ def held(plan: Plan, flavour: str) -> Callable[..., Any]:
         return traced_async
 
     def traced(*args: Any, **kwargs: Any) -> Record[Any]:
-        row = begin(args, kwargs)
+        row = _begin_held(plan, flavour, args, kwargs)
         try:
             return Record(run(plan, flavour, row, args, kwargs), row or None)
         except BaseException:
-            if row:
-                Record(None, row).finalize()
+            Record(None, row or None).finalize()
             raise
 
     return traced
+
+
+def _begin_held(
+    plan: Plan, flavour: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Row | None:
+    row = calls.begin(plan, args, kwargs, push="generator" not in flavour)
+    if row:
+        row._held = True
+    return row
 
 
 async def _released(row: Row, running: Any) -> Any:

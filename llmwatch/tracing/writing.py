@@ -33,12 +33,7 @@ def write_end(row: Row, output: Any, error: BaseException | None = None) -> None
         row.exception = text
         more = f',"exception_type":{_quoted(kind)},"exception":{_quoted(text)}'
     output, handler = _recorded_output(row, output)
-    if type(output) is str:
-        more += f',"output_chars":{len(output)}'
-    elif type(output) not in _PLAIN:
-        more += usage.columns(row, output)
-    elif row._kept:
-        usage.roll_up(row)
+    more += _about(row, output)
     if row._keep:
         row.output = output
     if handler is not None:
@@ -52,6 +47,15 @@ def write_end(row: Row, output: Any, error: BaseException | None = None) -> None
         unfinished.add(row, row._release)
     else:
         _write(row, head, data)
+
+
+def _about(row: Row, output: Any) -> str:
+    """What the output says of itself: its length, or the model and the tokens it took."""
+    if type(output) not in _PLAIN:
+        return usage.columns(row, output)
+    if row._kept:
+        usage.roll_up(row)
+    return f',"output_chars":{len(output)}' if type(output) is str else ""
 
 
 def _recorded_output(row: Row, output: Any) -> tuple[Any, Callable[..., Any] | None]:
