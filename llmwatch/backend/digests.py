@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from weave.trace.serialization.digest import ObjectDigestResult
 
+LENGTH = 43
+"""Characters in the digest of an object, a row or a file."""
+
 
 def of_object(val: Any, builtin_object_class: str | None = None) -> ObjectDigestResult:
     """The digest of an object, with its value as it is stored and its classes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from llmwatch.store import Project
 if TYPE_CHECKING:
     from weave.trace_server_bindings.models import FileContentReadRes
     from weave.vendor.weave_server_sdk.types import FileCreateResponse, FileStatsResponse
+
+UNDER_WAY_S = 1.0
+"""The client sends an object's files beside it: one that is read at once may still be on its way."""
 
 
 class Files:
@@ -34,6 +38,11 @@ class Files:
         from weave.trace_server_bindings.models import FileContentReadRes
 
         content = self._contents.get(req["digest"])
+        is_digest = len(req["digest"]) == digests.LENGTH
+        until = time.monotonic() + (UNDER_WAY_S if is_digest else 0)
+        while content is None and time.monotonic() < until:
+            time.sleep(0.01)
+            content = self._contents.get(req["digest"])
         if content is None:
             raise NotFoundError(f"file {req['digest']} is not in {req['project_id']}")
         return FileContentReadRes(content=content)

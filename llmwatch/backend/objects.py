@@ -135,6 +135,11 @@ class Objects:
             )
         return version
 
+    def has(self, object_id: str, digest: str) -> bool:
+        """Whether there is or was such a version."""
+        named = self._current().get(object_id)
+        return named is not None and named.find(digest) is not None
+
     def value(self, digest: str) -> Any:
         """A stored value, made anew each time: Weave's client takes apart what it is given."""
         from weave.trace.errors import NotFoundError

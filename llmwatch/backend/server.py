@@ -37,6 +37,13 @@ class LocalTraceServer:
     def _of(self, req: Req) -> ProjectBackend:
         return self._projects.get(req["project_id"])
 
+    def holds(self, project_id: str, object_id: str | None, digest: str) -> bool:
+        """Whether a project has this version of an object, deleted or not; without a name, this table."""
+        parts = self._projects.get(project_id)
+        if object_id is None:
+            return parts.tables.has(digest)
+        return parts.objects.has(object_id, digest)
+
     # --- calls --------------------------------------------------------------------------
 
     def call_start(self, req: Req) -> types.CallStartResponse:

@@ -184,10 +184,10 @@ def _server_for(project: Project, settings: Settings) -> LocalTraceServer:
 
 
 def _client(project: Project, server: LocalTraceServer, options: dict[str, Any]) -> WeaveClient:
-    from weave.trace.weave_client import WeaveClient
+    from llmwatch.backend.client import LocalClient
 
     own = {name: value for name, value in options.items() if name != "allow_stored_code"}
-    client = WeaveClient(project.entity, project.name, server, **own)
+    client = LocalClient(project.entity, project.name, server, **own)
     client._allow_unsafe_custom_obj_decode = bool(options.get("allow_stored_code"))
     return client
 

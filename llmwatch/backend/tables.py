@@ -123,10 +123,17 @@ class Tables:
             if content is None:
                 raise NotFoundError(f"table {digest} is not in this project")
             found = Table(
-                [(line[:43].decode(), line[44:]) for line in content.split(b"\n") if line]
+                [
+                    (line[: digests.LENGTH].decode(), line[digests.LENGTH + 1 :])
+                    for line in content.split(b"\n")
+                    if line
+                ]
             )
             self._keep(digest, found)
         return found
+
+    def has(self, digest: str) -> bool:
+        return self._contents.has(digest)
 
     def total_bytes(self) -> int:
         return self._contents.total_bytes()

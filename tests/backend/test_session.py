@@ -72,6 +72,35 @@ def test_init_moves_to_another_project(home):
     assert recorded(first) == [1]
 
 
+def test_what_was_published_in_one_store_is_published_again_in_another(home):
+    class Thing(weave.Object):
+        n: int
+
+    thing, table = Thing(n=1), weave.Dataset(name="rows", rows=[{"q": 1}])
+    for place in ("one", "two"):
+        client = llmwatch.init("bot", store=home / place)
+        double(1)
+        refs = [weave.publish(thing, "thing"), weave.publish(table, "rows")]
+        client.flush()
+        assert client.server.holds("local/bot", "double", "latest")
+        assert refs[0].get().n == 1
+        assert [dict(row) for row in refs[1].get().rows] == [{"q": 1}]
+
+
+def test_a_file_that_is_read_while_it_is_sent_is_waited_for(home):
+    import threading
+
+    server = llmwatch.init("bot").server
+    from llmwatch.backend import digests
+
+    sent = {"project_id": "local/bot", "file": ("f", b"late")}
+    timer = threading.Timer(0.1, server.file_create, [sent])
+    timer.start()
+    asked = {"project_id": "local/bot", "digest": digests.of_file(b"late")}
+    assert server.file_content_read(asked).content == b"late"
+    timer.join()
+
+
 def test_settings_given_once_stay_when_it_moves_on(home):
     llmwatch.init("one", store=home / "elsewhere", retention_days=3)
     llmwatch.init("two")

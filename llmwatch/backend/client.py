@@ -1,0 +1,41 @@
+"""Weave's client, aware that a process may move from one store to another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from weave.trace.ref_util import get_ref, remove_ref
+from weave.trace.refs import ObjectRef, TableRef
+from weave.trace.weave_client import WeaveClient
+
+
+class LocalClient(WeaveClient):  # type: ignore[misc] # Weave is Any to the type checker
+    """A `WeaveClient` that publishes again what carries a ref from another store.
+
+    Weave marks an op or object as published by a ref of its project. The same project in another store
+    has a ref of the same text and yet holds nothing, as in tests with a store each.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._here: set[Any] = set()
+        super().__init__(*args, **options)
+
+    def _save_nested_objects(self, obj: Any, name: str | None = None) -> Any:
+        self._forget_ref_from_elsewhere(obj)
+        return super()._save_nested_objects(obj, name)
+
+    def _save_object_basic(
+        self, val: Any, name: str | None = None, branch: str = "latest"
+    ) -> ObjectRef:
+        self._forget_ref_from_elsewhere(val)
+        return super()._save_object_basic(val, name, branch)
+
+    def _forget_ref_from_elsewhere(self, obj: Any) -> None:
+        ref = get_ref(obj)
+        if isinstance(ref, (ObjectRef, TableRef)) and isinstance(ref._digest, str):
+            key = (getattr(ref, "name", None), ref._digest)
+            if key not in self._here:
+                if self._ref_is_own(ref) and not self.server.holds(self.project_id, *key):
+                    remove_ref(obj)
+                else:
+                    self._here.add(key)
