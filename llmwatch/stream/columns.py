@@ -138,24 +138,30 @@ def grown(columns: Sequence[Column], seen: KeyTypes) -> tuple[Column, ...]:
     """`columns` with those that the keys seen need: new ones, and integers that met floats."""
     by_key = {column.key: column for column in columns if column.key is not None}
     taken = {column.name.lower() for column in columns} | RESERVED
+    spoken_for = {key.lower() for key in by_key}  # SQL ignores case: of `Foo` and `foo`, the second stays in `data`
     result = {column.name: column for column in columns}
     for key, types in seen.items():
         if key in by_key:
             known = by_key[key]
             if known.type == "BIGINT" and "DOUBLE" in types:
                 result[known.name] = replace(known, widened=True)
-        elif len(by_key) < MOST_LOGGED_COLUMNS and (column := _column_for(key, types, taken)):
+        elif len(by_key) < MOST_LOGGED_COLUMNS and key.lower() not in spoken_for:
+            if (column := _column_for(key, types, taken)) is None:
+                continue
             result[column.name] = by_key[key] = column
             taken.add(column.name.lower())
+            spoken_for.add(key.lower())
     return tuple(result.values())
 
 
 def _column_for(key: str, types: Mapping[str, int], taken: Iterable[str]) -> Column | None:
-    name = _UNPORTABLE.sub("_", key)[:128] or "_"
+    if not key or key.lower().startswith("llmwatch "):
+        return None  # no name in SQL, or one that `keyed.<table>` has for a column of ours
+    name = _UNPORTABLE.sub("_", key)[:128]
     if name.lower() in taken:
         name = f"logged_{name}"
     if name.lower() in taken:
-        return None  # two keys that differ in case only: the second stays in `data`
+        return None  # two keys that a portable name cannot tell apart: the second stays in `data`
     kind = _type_of(types)
     if kind is None:
         return None
@@ -190,8 +196,8 @@ _KINDS = {
 
 
 def json_path(key: str) -> str:
-    """The JSON path of a top-level key, as an SQL literal."""
-    return literal('$."' + key.replace("\\", "\\\\").replace('"', '\\"') + '"')
+    """A JSON pointer to a top-level key, as an SQL literal; a JSON path knows no key `""`, and `"*"` is every key."""
+    return literal("/" + key.replace("~", "~0").replace("/", "~1"))
 
 
 def from_data(column: Column, data: str = "data") -> str:

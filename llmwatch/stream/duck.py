@@ -101,7 +101,7 @@ def lake_columns(columns: Iterable[Column]) -> str:
 
 def key_types(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, dict[str, int]]:
     """For each key that the dicts in `source.data` have, how many values of each JSON type."""
-    path = "'$.\"' || replace(replace(k, '\\', '\\\\'), '\"', '\\\"') || '\"'"
+    path = "'/' || replace(replace(k, '~', '~0'), '/', '~1')"  # as `columns.json_path`
     rows = connection.execute(
         f"SELECT k, json_type(data, {path}), count(*), min(o) FROM "
         "(SELECT data, unnest(keys) AS k, unnest(range(len(keys))) AS o FROM "
