@@ -123,14 +123,16 @@ class _Compaction:
                 "%s was written by a newer llmwatch and stays in the spool; upgrade this one to compact it", name
             )
         if newer:
-            connection.execute("DELETE FROM batch WHERE list_contains(?, filename)", [self.report.left])
+            segments = _before_any_of(self.report.left, segments)
+            kept = [str(segment.path) for segment in segments]
+            connection.execute("DELETE FROM batch WHERE NOT list_contains(?, filename)", [kept])
         bad = connection.execute(
             f"SELECT filename FROM batch WHERE NOT ({good(columns)}) AND t IS DISTINCT FROM 'erased' GROUP BY ALL"
         ).fetchall()
         for (name,) in bad:
             self.report.bad_lines += quarantine.keep_bad_lines(self.project, self.table, name)
         connection.execute(f"DELETE FROM batch WHERE NOT ({good(columns)})")
-        return [segment for segment in segments if str(segment.path) not in self.report.left]
+        return segments
 
     def _load(
         self, connection: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Sequence[Column]
@@ -212,6 +214,15 @@ def _shape(connection: duckdb.DuckDBPyConnection, columns: Iterable[Column]) -> 
     """The batch in the columns of the lake."""
     connection.execute(f"CREATE TABLE shaped AS SELECT {lake_columns(columns)} FROM batch")
     connection.execute("DROP TABLE batch")
+
+
+def _before_any_of(left: Sequence[str], segments: Sequence[Segment]) -> list[Segment]:
+    """The segments that may be committed: a number in the lake stands for every lower number of that writer."""
+    first: dict[str, int] = {}
+    for segment in segments:
+        if str(segment.path) in left:
+            first[segment.writer] = min(segment.number, first.get(segment.writer, segment.number))
+    return [s for s in segments if s.writer not in first or s.number < first[s.writer]]
 
 
 def _duckdb_errors() -> type[Exception]:
