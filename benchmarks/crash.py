@@ -21,6 +21,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,21 +89,17 @@ def soak(seconds: float, store: Path, log: Path, chance: random.Random) -> Tally
     writers = [Part("writer", store, log, table, str(n)) for table in TABLES for n in range(2)]
     upkeep = [Part("upkeep", store, log, table) for table in TABLES]
     readers = [Part("reader", store, log, table) for table in TABLES]
-    steps = iter(())
+    steps = _steps(chance)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for part in (*writers, *readers):
             if not part.alive():
                 _note_reader(part, tally)
-                part.start("fork" if chance.random() < 0.3 else "plain") if part.kind == "writer" else part.start()
+                part.start(*_how(part, chance))
         for part in upkeep:
             if not part.alive():
                 _note_death(part, tally)
-                step = next(steps, None)
-                if step is None:
-                    steps = iter(chance.sample(STEPS, len(STEPS)))
-                    step = next(steps)
-                part.start(step if chance.random() < 0.8 else "never")
+                part.start(next(steps))
         time.sleep(chance.uniform(0.1, 0.6))
         part = chance.choice([*writers, *writers, *readers, *upkeep])
         if chance.random() < KILLED[part.kind] and part.kill():
@@ -114,6 +111,20 @@ def soak(seconds: float, store: Path, log: Path, chance: random.Random) -> Tally
         _finish_reader(part, tally)
     _stop_idle_children(log)
     return tally
+
+
+def _how(part: Part, chance: random.Random) -> list[str]:
+    """A third of the writers leave an idle forked child behind."""
+    if part.kind != "writer":
+        return []
+    return ["fork" if chance.random() < 0.3 else "plain"]
+
+
+def _steps(chance: random.Random) -> Iterator[str]:
+    """Every step in turn, in another order each round, and now and then none."""
+    while True:
+        for step in chance.sample(STEPS, len(STEPS)):
+            yield step if chance.random() < 0.8 else "never"
 
 
 def _note_death(part: Part, tally: Tally) -> None:

@@ -164,6 +164,7 @@ if "gunicorn" in sys.modules and os.environ.get("LLMWATCH_STORE"):
 def app(environ: object, start_response: Callable[..., object]) -> list[bytes]:
     """Log one row and answer with its acknowledgement."""
     global _count
+    del environ
     assert _table is not None
     me = f"gunicorn.{os.getpid()}"
     _table.log({"who": me, "n": _count, "text": TEXT})
