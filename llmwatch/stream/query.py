@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmwatch.store import EVENTS, Project
 from llmwatch.stream import event_views, pieces, sql_guard
-from llmwatch.stream.columns import Column, fixed, grown, quoted, shown
+from llmwatch.stream.columns import Column, fixed, grown, literal, quoted, shown
 from llmwatch.stream.duck import connect, have_columns, lake_columns, read_files
 from llmwatch.stream.segments import list_segments
 from llmwatch.stream.snapshot import EMPTY, Snapshot, load
@@ -85,11 +87,23 @@ class Reader:
             return self._relations[table].snapshot
 
     def refresh(self, tables: Sequence[str]) -> None:
-        with self._lock:
+        with self._lock, self._at_once():
             for table in tables:
                 if table not in self._relations:
                     self._relations[table] = _Relation(self._database, self.project, table)
                 self._relations[table].refresh()
+
+    @contextmanager
+    def _at_once(self) -> Iterator[None]:
+        """Other threads' queries see all of a refresh or nothing: never a tail without its new files."""
+        self._database.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            self._relations.clear()  # what they know of the tail was rolled back
+            raise
+        self._database.execute("COMMIT")
 
     def stream(
         self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
@@ -109,6 +123,24 @@ class Reader:
             return cursor.sql(sql, params=list(params)).to_arrow_table()
         finally:
             cursor.close()
+
+    def copy(
+        self, sql: str, params: Sequence[Any], tables: Sequence[str], *, to: Path, options: str
+    ) -> int:
+        """Write the result to a file by DuckDB's COPY, which holds no more in memory than it must; returns how many rows."""
+        copy = f"COPY ({sql}) TO {literal(str(to))} ({options})"
+        for attempt in range(TRIES):
+            cursor = self._cursor(tables)
+            try:
+                done = cursor.execute(copy, list(params)).fetchone()
+                return int(done[0]) if done else 0
+            except _file_gone():
+                if attempt == TRIES - 1 or not to.parent.is_dir():
+                    raise
+                self._start_over(tables)
+            finally:
+                cursor.close()
+        raise AssertionError("unreachable")
 
     def close(self) -> None:
         with self._lock:
@@ -137,21 +169,26 @@ class Reader:
     ) -> tuple[duckdb.DuckDBPyConnection, list[int]]:
         """A cursor that has run the query; once more from the start when a file was vacuumed under it."""
         for attempt in range(TRIES):
-            cursor = self._cursor(tables, user=user)
             try:
-                readable, moments = _readable(cursor, sql, params)
-                cursor.execute(readable, params)
+                return self._start(sql, params, tables, user=user)
             except _file_gone():
-                cursor.close()
                 if attempt == TRIES - 1:
                     raise
                 self._start_over(tables)
-            except BaseException:
-                cursor.close()
-                raise
-            else:
-                return cursor, moments
         raise AssertionError("unreachable")
+
+    def _start(
+        self, sql: str, params: Sequence[Any], tables: Sequence[str], *, user: bool
+    ) -> tuple[duckdb.DuckDBPyConnection, list[int]]:
+        cursor = self._cursor(tables, user=user)
+        try:
+            cursor.execute("BEGIN")  # one state of the views for both statements
+            readable, moments = _readable(cursor, sql, params)
+            cursor.execute(readable, params)
+        except BaseException:
+            cursor.close()
+            raise
+        return cursor, moments
 
     def _start_over(self, tables: Sequence[str]) -> None:
         """A file was vacuumed or erased under a query: look again."""
@@ -263,6 +300,17 @@ def names_for_people(columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
             while name in keys:
                 name = f"_{name}"
             yield column.name, name
+
+
+def streamed(database: duckdb.DuckDBPyConnection, sql: str) -> Iterator[dict[str, Any]]:
+    """The records of a query on any database, one by one, times as aware datetimes."""
+    cursor = database.cursor()
+    readable, moments = _readable(cursor, sql, [])
+    cursor.execute(readable)
+    names = [column[0] for column in cursor.description or []]
+    while batch := cursor.fetchmany(1000):
+        for row in _moments(batch, moments):
+            yield dict(zip(names, row, strict=True))
 
 
 def _generation(project: Project) -> int:
