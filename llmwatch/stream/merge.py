@@ -147,7 +147,7 @@ def _folded(
     expired = int(time.time() * 1e6) - PIECES_KEPT_US
     kept = (
         f"SELECT {names} FROM pieces WHERE id NOT IN (SELECT id FROM pieces {found}) "
-        f"AND (t IN ('start', 'end') OR epoch_us(ts) > {expired})"
+        f"AND (id IN (SELECT id FROM pieces WHERE t IN ('start', 'end')) OR epoch_us(ts) > {expired})"
     )
     written.append(lake.write(connection, "parts", kept))
     return [file for file in written if file is not None]
