@@ -7,6 +7,7 @@ ours, every table function one that reads nothing.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "json_each", "json_tree", "repeat"})
 """Table functions that touch nothing but their arguments."""
+_PLAIN = re.compile(r"(?!(?:duckdb|pragma|sqlite|pg)_)[a-z_]\w*", re.ASCII)
+"""What a query may name a table of its own: nothing that is a file or a system view where that table is out of scope."""
 REFUSED_FUNCTIONS = frozenset(
     {"getenv", "current_setting", "getvariable", "nextval", "currval", "write_log", "query", "query_table"}
 )
@@ -48,7 +51,7 @@ def _tree(sql: str, connection: duckdb.DuckDBPyConnection) -> Any:
 
 def _check_tree(tree: Any, views: set[str]) -> None:
     known = {name.lower() for name in views}
-    own = {str(name).lower() for name in _common_tables(tree)}
+    own = {_checked_name(str(name)) for name in _common_tables(tree)}
     for node in _nodes(tree):
         if node.get("type") == "BASE_TABLE":
             _check_table(node, known | own, known)
@@ -66,6 +69,12 @@ def _check_table(node: dict[str, Any], names: set[str], views: set[str]) -> None
         raise QueryRefused(f"name tables without a schema: {name}")
     if name.lower() not in names:
         raise QueryRefused(f"no table {name!r} here; there are: {', '.join(sorted(views))}")
+
+
+def _checked_name(name: str) -> str:
+    if not _PLAIN.fullmatch(name.lower()):
+        raise QueryRefused(f"name the query's own table {name!r} in letters, digits and _, unlike a file or a system table")
+    return name.lower()
 
 
 def _check_function(function: dict[str, Any], allowed: frozenset[str]) -> None:
