@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 LINE_VERSION = 1
@@ -154,18 +155,22 @@ def grown(columns: Sequence[Column], seen: KeyTypes) -> tuple[Column, ...]:
     return tuple(result.values())
 
 
-def _column_for(key: str, types: Mapping[str, int], taken: Iterable[str]) -> Column | None:
+def _column_for(key: str, types: Mapping[str, int], taken: Container[str]) -> Column | None:
     if not key or key.lower().startswith("llmwatch "):
         return None  # no name in SQL, or one that `keyed.<table>` has for a column of ours
-    name = _UNPORTABLE.sub("_", key)[:128]
-    if name.lower() in taken:
-        name = f"logged_{name}"
-    if name.lower() in taken:
-        return None  # two keys that a portable name cannot tell apart: the second stays in `data`
     kind = _type_of(types)
     if kind is None:
         return None
+    name = _free_name(_UNPORTABLE.sub("_", key)[:128], taken)
     return Column(name, "VARCHAR" if kind == "JSON" else kind, kind == "JSON", key)
+
+
+def _free_name(name: str, taken: Container[str]) -> str:
+    """A name of ours is left to us; keys of the same length in another script than Latin are numbered."""
+    if name.lower() in taken:
+        name = f"logged_{name}"
+    numbered = (f"{name}_{n}" for n in itertools.count(2))
+    return name if name.lower() not in taken else next(n for n in numbered if n.lower() not in taken)
 
 
 def _type_of(types: Mapping[str, int]) -> str | None:
