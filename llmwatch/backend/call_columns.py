@@ -60,6 +60,7 @@ def start_columns(start: Mapping[str, Any]) -> dict[str, Any]:
             "op_name": start["op_name"],
             "display_name": start.get("display_name"),
             "kind": _OUR_KINDS.get(str(kind), kind),
+            "model": _model_asked(start.get("inputs")) if kind == "llm" else None,
             "session_id": start.get("thread_id"),
             "turn_id": start.get("turn_id"),
             "started_at": wire.microseconds(start["started_at"]),
@@ -78,6 +79,7 @@ def end_columns(end: Mapping[str, Any]) -> dict[str, Any]:
             "ended_at": wire.microseconds(end["ended_at"]),
             "status": "error" if end.get("exception") else "success",
             "latency_ms": _latency_ms(end),
+            "ttft_ms": _ttft_ms(end),
             "exception": end.get("exception"),
             "exception_type": _exception_type(end.get("exception")),
             "output": end.get("output"),
@@ -97,6 +99,24 @@ def _with_extras(
 def _latency_ms(end: Mapping[str, Any]) -> float | None:
     started, ended = wire.microseconds(end.get("started_at")), wire.microseconds(end["ended_at"])
     return None if started is None or ended is None else (ended - started) / 1000
+
+
+def _model_asked(inputs: Any) -> str | None:
+    """The model that a call of a provider's client asks for: all that a failed one, or a stream without
+    usage, says of it. The end replaces it with the one that answered."""
+    model = inputs.get("model") if isinstance(inputs, Mapping) else None
+    return model if isinstance(model, str) else None
+
+
+def _ttft_ms(end: Mapping[str, Any]) -> float | None:
+    """Weave's integrations put it into the output of a stream, in seconds since before the call began:
+    an op's first call, which is published in between, can have it longer than its latency."""
+    output = end.get("output")
+    seconds = output.get("time_to_first_token") if isinstance(output, Mapping) else None
+    if not isinstance(seconds, float):
+        return None
+    latency = _latency_ms(end)
+    return seconds * 1000 if latency is None else min(seconds * 1000, latency)
 
 
 def _exception_type(exception: str | None) -> str | None:

@@ -203,6 +203,9 @@ def _patch_integrations() -> None:
     """As `weave.init` does: libraries that are imported, and those that will be."""
     from weave.integrations.patch import implicit_patch, register_import_hook
 
+    from llmwatch.backend import streamed_logprobs
+
+    streamed_logprobs.install()
     implicit_patch()
     register_import_hook()
 

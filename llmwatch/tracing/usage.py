@@ -32,8 +32,7 @@ def columns(row: Row, output: Any) -> str:
         found += f',"completion_tokens":{completion}'
     if isinstance(model, str):
         row.summary["usage"] = {model: {"requests": 1, **used}}
-        if row._parent is not None:
-            row._parent._children.append(row)
+        _pass_up(row)
     return found
 
 
@@ -60,14 +59,26 @@ def roll_up(row: Row) -> bool:
     if not row._kept:
         return False
     total: dict[str, dict[str, Any]] = {}
+    counts: dict[str, Any] = {}
     for child in row._kept:
-        for model, used in ((child.summary or {}).get("usage") or {}).items():
+        summary = child.summary or {}
+        _add(counts, summary.get("status_counts") or {})
+        for model, used in (summary.get("usage") or {}).items():
             _add(total.setdefault(model, {}), used)
     if total:
         row.summary["usage"] = total
-        if isinstance(row._parent, Row):
-            row._parent._children.append(row)
+        _pass_up(row, counts)
     return bool(total)
+
+
+def _pass_up(row: Row, counts: dict[str, Any] | None = None) -> None:
+    """Let the parent, ours or Weave's, count it. `.call()` made the row its parent's child already."""
+    failed = row.exception is not None
+    row.summary["status_counts"] = {"success": int(not failed), "error": int(failed)}
+    # Weave sums these too, and tells by them a call that used a model from one whose children did.
+    _add(row.summary["status_counts"], counts or {})
+    if row._parent is not None and not row._keep:
+        row._parent._children.append(row)
 
 
 def _add(total: dict[str, Any], used: dict[str, Any]) -> None:
