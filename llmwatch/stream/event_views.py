@@ -14,20 +14,23 @@ if TYPE_CHECKING:
 NAMES = ("events", "feedback", "scores", "labels")
 
 _LATEST = (
-    "SELECT * FROM events WHERE kind = '{kind}' "
+    "SELECT * FROM said.events WHERE kind = '{kind}' "
     "QUALIFY row_number() OVER (PARTITION BY row_id, name ORDER BY ts DESC, writer DESC, seq DESC) = 1"
 )
 
 
 def create(database: duckdb.DuckDBPyConnection, view: Callable[[str, str], None]) -> None:
-    """Make the views over the events relation. An event is live until another deletes or replaces it."""
+    """Make the views over the events relation. An event is live until another deletes or replaces it.
+
+    They have a schema of their own, because a table may be called `feedback` too: then that name means the table.
+    """
     del database
-    said = f'main."{EVENTS}"'
+    every = f'main."{EVENTS}"'
     view(
-        "main.events",
-        f"SELECT * FROM {said} ANTI JOIN (SELECT unnest([replaces, deletes]) AS id FROM {said} "
+        "said.events",
+        f"SELECT * FROM {every} ANTI JOIN (SELECT unnest([replaces, deletes]) AS id FROM {every} "
         "WHERE replaces IS NOT NULL OR deletes IS NOT NULL) AS undone USING (id) WHERE deletes IS NULL",
     )
-    view("main.feedback", "SELECT * FROM events WHERE kind = 'feedback'")
-    view("main.scores", _LATEST.format(kind="score"))
-    view("main.labels", _LATEST.format(kind="label"))
+    view("said.feedback", "SELECT * FROM said.events WHERE kind = 'feedback'")
+    view("said.scores", _LATEST.format(kind="score"))
+    view("said.labels", _LATEST.format(kind="label"))

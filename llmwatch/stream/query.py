@@ -51,7 +51,7 @@ class Reader:
         self.project = project
         self._lock = threading.RLock()
         self._database = connect(temporary=project.temporary)
-        for schema in ("logged", "keyed"):
+        for schema in ("logged", "keyed", "said"):
             self._database.execute(f"CREATE SCHEMA {schema}")
         self._relations: dict[str, _Relation] = {}
 
@@ -151,8 +151,7 @@ class Reader:
         self.refresh(tables)
         cursor = self._database.cursor()
         cursor.execute("SET TimeZone = 'UTC'")
-        if user:
-            cursor.execute("SET search_path = 'logged,main'")
+        cursor.execute(f"SET search_path = '{'logged,' if user else ''}main,said'")
         return cursor
 
     def _run(self, sql: str, params: Sequence[Any], tables: Sequence[str], *, user: bool) -> Result:

@@ -180,7 +180,7 @@ class StreamTable:
     def events(self, view: str, row_id: str) -> list[dict[str, Any]]:
         """The `feedback`, `scores`, `labels` or all `events` of a row, oldest first."""
         found = self.reader.execute(
-            f"SELECT id, name, value, creator, ts AS created_at, kind, replaces FROM main.{quoted(view)} "
+            f"SELECT id, name, value, creator, ts AS created_at, kind, replaces FROM said.{quoted(view)} "
             "WHERE row_id = ? ORDER BY ts, writer, seq",
             [row_id],
             [EVENTS],
