@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "json_each", "json_tree", "repeat"})
 """Table functions that touch nothing but their arguments."""
+QUERIES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
+"""What a query and its parts may be; DuckDB also takes DELETE, INSERT, UPDATE and COPY TO in a WITH."""
 _PLAIN = re.compile(r"(?!(?:duckdb|pragma|sqlite|pg)_)[a-z_]\w*", re.ASCII)
 """What a query may name a table of its own: nothing that is a file or a system view where that table is out of scope."""
 REFUSED_FUNCTIONS = frozenset(
@@ -53,6 +55,8 @@ def _check_tree(tree: Any, views: set[str]) -> None:
     known = {name.lower() for name in views}
     own = {_checked_name(str(name)) for name in _common_tables(tree)}
     for node in _nodes(tree):
+        if ("cte_map" in node or str(node.get("type")).endswith("_NODE")) and node.get("type") not in QUERIES:
+            raise QueryRefused(f"a query is a SELECT, also in its WITH; {node.get('type')} is refused")
         if node.get("type") == "BASE_TABLE":
             _check_table(node, known | own, known)
         elif node.get("type") == "TABLE_FUNCTION":
