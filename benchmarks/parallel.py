@@ -35,6 +35,8 @@ def write(store: Path, who: str, rows: int) -> None:
     text = "a row of a size that rows have " * 20
     for n in range(rows):
         table.log({"who": who, "n": n, "text": text})
+        if n % 100 == 99:
+            time.sleep(0.05)  # so that the reader gets to count now and then
     print(f"{who} done", flush=True)
 
 
