@@ -1,4 +1,4 @@
-"""Weave's client, aware that a process may move from one store to another."""
+"""Weave's client, aware of traced functions, and that a process may move from one store to another."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 from weave.trace.ref_util import get_ref, remove_ref
 from weave.trace.refs import ObjectRef, TableRef
 from weave.trace.weave_client import WeaveClient
+
+from llmwatch.tracing import naming
+from llmwatch.tracing.row import Row
 
 
 class LocalClient(WeaveClient):  # type: ignore[misc] # Weave is Any to the type checker
@@ -29,6 +32,15 @@ class LocalClient(WeaveClient):  # type: ignore[misc] # Weave is Any to the type
     ) -> ObjectRef:
         self._forget_ref_from_elsewhere(val)
         return super()._save_object_basic(val, name, branch)
+
+    def _send_score_call(
+        self, predict_call: Any, score_call: Any, scorer_object_ref: ObjectRef | None = None
+    ) -> Any:
+        # The thread that sends the score waits for the scorer's ref: what makes the ref has to be ahead of it in
+        # the same queue, or all the threads come to wait for something behind them.
+        if isinstance(score_call, Row) and score_call.plan.waiting is not None:
+            naming.save_now(score_call.plan)
+        return super()._send_score_call(predict_call, score_call, scorer_object_ref)
 
     def _forget_ref_from_elsewhere(self, obj: Any) -> None:
         ref = get_ref(obj)

@@ -43,6 +43,19 @@ def note(plan: Plan, row: Any) -> None:
         waiting.append((row.writer, row.id))
 
 
+def save_now(plan: Plan) -> Any:
+    """The ref of a function whose op is being published; its digest may be on its way. None when that failed."""
+    with faults.contained(f"the code of {plan.name} could not be published"):
+        return plan.recorder.client._save_op(plan.op["__self__"])
+    return None
+
+
+def uri_now(plan: Plan) -> str | None:
+    """The ref's text. Waits for Weave's threads, not for ours: one of theirs may be asking."""
+    ref = save_now(plan)
+    return None if ref is None else str(ref.uri)
+
+
 def wait(timeout: float = 5.0) -> None:
     """Let what is being published be published (at exit, and before a query that names versions)."""
     if _thread is not None and _thread.is_alive():

@@ -76,7 +76,12 @@ class Row:
 
     @property
     def _op_name(self) -> str:
+        """The ref of the op's version, which is waited for as in Weave: scores name their scorer by it."""
         plan = self.plan
+        if plan.waiting is not None and plan.recorder is self.recorder:
+            from llmwatch.tracing import naming
+
+            return naming.uri_now(plan) or plan.name
         prefix = plan.prefix if plan.recorder is self.recorder else plan.short_prefix
         name: str = orjson.loads("{" + prefix + "}")["op_name"]
         return name
