@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -57,7 +56,6 @@ class StreamTable:
         self._limits = self._settings.field_limit_kb << 10, self._settings.row_limit_kb << 10
         self._media = self.project.media
         self._readers: dict[int, Reader] = {}
-        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"StreamTable({self.project.id + '/' + self.name!r})"
@@ -98,10 +96,9 @@ class StreamTable:
         """Wait until all that was logged is on the disk, and let the worker take it over."""
         self._writer.flush(fsync=True)
         self._writer.rotate()
-        with self._lock:
-            for reader in self._readers.values():
-                reader.close()
-            self._readers.clear()
+        reader = self._readers.pop(os.getpid(), None)
+        if reader is not None:
+            reader.close()
 
     def __enter__(self) -> Self:
         return self
@@ -121,11 +118,9 @@ class StreamTable:
         """What reads this table in this process; a forked child gets one of its own."""
         from llmwatch.stream.query import Reader
 
-        with self._lock:
-            pid = os.getpid()
-            if pid not in self._readers:
-                self._readers[pid] = Reader(self.project)
-            return self._readers[pid]
+        pid = os.getpid()  # no lock: one that another thread held at a fork would stay held in the child
+        found = self._readers.get(pid)
+        return found if found is not None else self._readers.setdefault(pid, Reader(self.project))
 
     def rows(self) -> Rows:
         """The rows, oldest first; narrow them with `filter`, `select`, `sort`, `limit`, `since`, `until`."""
