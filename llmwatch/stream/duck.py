@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
+import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmwatch.store import ensure
+from llmwatch.stream import fork
 from llmwatch.stream.columns import DERIVED, Column, from_data, literal, quoted
 from llmwatch.stream.snapshot import DataFile
 
@@ -39,7 +42,20 @@ def connect(
         config["threads"] = threads
     connection = duckdb.connect(config=config)
     connection.execute("SET TimeZone = 'UTC'")
+    _connections.add(connection)
     return connection
+
+
+_connections: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+
+
+def _keep_for_ever() -> None:
+    """In a forked child: closing an inherited database waits for threads that only the parent has."""
+    for connection in list(_connections):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+fork.in_child(_keep_for_ever)
 
 
 def line_columns(columns: Iterable[Column]) -> dict[str, str]:
@@ -83,7 +99,11 @@ def from_line(column: Column) -> str:
     if column.name == "t":
         return "NULLIF(t, 'row')"
     if column.name == "number":
-        return "try_cast(value->>'$' AS DOUBLE)"
+        text = "value->>'$'"
+        return (
+            f"CASE json_type(value) WHEN 'VARCHAR' THEN NULL WHEN 'BOOLEAN' THEN ({text})::BOOLEAN::INT::DOUBLE "
+            f"ELSE try_cast({text} AS DOUBLE) END"
+        )
     if column.name == "text":
         return "CASE WHEN json_type(value) = 'VARCHAR' THEN value->>'$' END"
     if column.json:
