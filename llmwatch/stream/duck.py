@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import secrets
@@ -49,10 +50,22 @@ def connect(
 _connections: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
 
 
+_inherited = False
+
+
 def _keep_for_ever() -> None:
-    """In a forked child: closing an inherited database waits for threads that only the parent has."""
+    """In a forked child: closing an inherited database crashes, or waits for threads that only the parent has."""
+    global _inherited
     for connection in list(_connections):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        _inherited = True
+
+
+@atexit.register
+def _end_quietly() -> None:
+    """DuckDB's binding prints a page about what is never closed, as the very last thing of such a child."""
+    if _inherited:
+        fork.point_nowhere(2)
 
 
 fork.in_child(_keep_for_ever)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 import warnings
@@ -284,3 +285,27 @@ def test_multiprocessing_children_record_beside_their_parent(project: Project, m
     assert sorted(ids(project)) == sorted(expected)
     assert_every_writer_counts_from_0(project)
     assert len({line["writer"] for line in lines(project)}) == 4
+
+
+READS_IN_A_CHILD = """
+import os, sys
+from llmwatch import StreamTable
+table = StreamTable("demo/forked", store=sys.argv[1])
+table.log([{"n": n} for n in range(100)])
+assert table.count == 100
+pid = os.fork()
+if pid == 0:
+    table.log({"n": 100})
+    sys.exit(0 if table.count == 101 else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+assert table.count == 101
+"""
+
+
+def test_a_child_forked_after_its_parent_read_reads_and_ends_like_any_other(tmp_path: Path) -> None:
+    environment = {**os.environ, "LLMWATCH_WORKER": "false", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, "-c", READS_IN_A_CHILD, str(tmp_path / "store")],
+        check=False, capture_output=True, text=True, timeout=60, env=environment, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
