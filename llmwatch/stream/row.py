@@ -24,7 +24,7 @@ class Row(Mapping[str, Any]):
     """A row of a StreamTable.
 
     A logged dict reads as it was logged, with `timestamp` (when it was logged) where it had none; `row.data` is
-    the dict alone. A call reads as its columns, those that are unknown left out.
+    the dict alone. A call reads as its columns, None where one is unknown.
     """
 
     __slots__ = ("_fields", "_table", "data", "id", "timestamp")
@@ -38,7 +38,8 @@ class Row(Mapping[str, Any]):
         self.data: dict[str, Any] | None = None
         if logged is not None:
             self.data = capture.decode(orjson.loads(logged), media=media)
-            self._fields = {**self.data, "timestamp": self.data.get("timestamp", self.timestamp)}
+            self._fields = {**self.data, **_beside(stored, media)}
+            self._fields.setdefault("timestamp", self.timestamp)
         else:
             self._fields = {"id": self.id, **_call_fields(stored, media), "timestamp": self.timestamp}
 
@@ -79,13 +80,23 @@ class Row(Mapping[str, Any]):
         return self._table.say("feedback", name, value, row_id=self.id, creator=creator)
 
 
+def _beside(stored: Mapping[str, Any], media: Path) -> dict[str, Any]:
+    """Of a call that `llmwatch.monitoring` recorded, what `data` does not repeat."""
+    if stored.get("started_at") is None:
+        return {}
+    known = {name: stored[name] for name in _JSON if stored.get(name) is not None}
+    found = {name: capture.decode(orjson.loads(text), media=media) for name, text in known.items()}
+    return {"inputs": None, "output": None, **found}
+
+
 def _call_fields(stored: Mapping[str, Any], media: Path) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name in _CALL_NAMES:
         value = stored.get(name)
-        if value is None or name == "embedding":
+        if name == "embedding":
             continue
-        fields[name] = capture.decode(orjson.loads(value), media=media) if name in _JSON else value
+        text_of_json = name in _JSON and value is not None
+        fields[name] = capture.decode(orjson.loads(value), media=media) if text_of_json else value
     if (vector := stored.get("embedding")) is not None:
         import numpy as np
 
