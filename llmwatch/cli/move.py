@@ -1,128 +1,178 @@
-"""`export` and `import`: rows of a table to and from JSON lines."""
+"""`export` and `import`: rows of a table to and from files."""
 
 from __future__ import annotations
 
-import os
+import shutil
 import sys
+import tempfile
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from llmwatch import clock, settings
 from llmwatch.cli import chosen
-from llmwatch.cli.codes import INCOMPLETE, OK, WRONG
+from llmwatch.cli.codes import INCOMPLETE, OK, USAGE, WRONG
 from llmwatch.cli.output import print_json, progress, say
+from llmwatch.stream.formats import FORMATS, format_of
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-_SHOWN_BAD_LINES = 5
-_WHOLE = sys.maxsize  # an export cuts nothing
+    from llmwatch.stream.export import Exported
+    from llmwatch.stream.imports import Imported
+    from llmwatch.stream.table import StreamTable
+
+_SHOWN_LEFT_OUT = 5
+_DAY_US = 86_400_000_000
 
 
 def add_to(commands: Any) -> None:
     export_ = commands.add_parser(
         "export",
-        help="write the rows of a table as JSON lines",
-        description="Writes each row as one JSON object. Ids, feedback, scores and labels are not written; values "
-        "that JSON cannot hold are written as the objects that `llmwatch import` reads back.",
+        help="write the rows of a table as JSON lines, CSV or Parquet",
+        description="Writes the rows as people see them, oldest first. --exact writes JSON lines that hold ids, times, "
+        "feedback, scores and labels too, and puts media into a folder beside the file: `llmwatch import` brings all "
+        "of it back. Cells of a CSV that begin with = + - or @ are not changed: see the documentation before you "
+        "open one in a spreadsheet.",
     )
     export_.add_argument("--to", type=Path, metavar="FILE", help="default: the standard output")
+    export_.add_argument("--exact", action="store_true", help="all of it, to import again")
     export_.add_argument("--where", metavar="SQL", help="only rows that fit a condition")
     import_ = commands.add_parser(
         "import",
-        help="log each line of a file of JSON objects to a table",
-        description="Logs each line as a new row. A line that is not a JSON object is skipped and said.",
+        help="log the records of a JSON lines, CSV or Parquet file to a table",
+        description="Logs each record as a new row. An exact export comes back as it was, and what is in the table "
+        "already is left alone. A record that cannot be used is left out and told with its line.",
     )
-    import_.add_argument("file", type=Path, help="JSON lines; - is the standard input")
-    import_.add_argument("--json", action="store_true", help="print JSON, for a script")
+    import_.add_argument("file", type=Path, help="- is the standard input")
+    import_.add_argument("--text", action="store_true", help="keep the values of a CSV as text")
     for parser, run in ((export_, export), (import_, import_rows)):
         parser.add_argument("table", help="table, project/table or entity/project/table")
+        parser.add_argument(
+            "--format", choices=FORMATS, help="default: by the file's ending, else jsonl"
+        )
         parser.set_defaults(run=run)
         chosen.add_store(parser)
+        chosen.add_json(parser)
+
+
+# --- export ------------------------------------------------------------------------------
 
 
 def export(given: argparse.Namespace) -> int:
-    from llmwatch import capture
-
+    """Exits with 3 when media that rows name could not be found."""
     table = chosen.table(given)
+    if given.to is None:
+        return _export_to_stdout(table, given)
     rows = table.rows() if given.where is None else table.rows().filter(given.where)
-    media = table.project.media
-    count = 0
-    with _output(given.to) as file, progress(f"exporting {table.name}", rows.count()) as done:
-        for row in rows:
-            fields = row.data if row.data is not None else dict(row)
-            file.write(
-                capture.encode_fields(fields, media=media, limit=_WHOLE, total=_WHOLE) + b"\n"
-            )
-            count += 1
-            done(1)
-    if given.to:
-        say(f"{count} rows written to {given.to}")
+    from llmwatch.stream.export import export as export_rows
+
+    with progress(f"exporting {table.name}", rows.count()) as done:
+        report = export_rows(
+            table,
+            given.to,
+            format=given.format or format_of(given.to),
+            where=given.where,
+            exactly=given.exact,
+            progress=done,
+        )
+    _told_export(report, given.json)
+    return INCOMPLETE if report.missing_media else OK
+
+
+def _export_to_stdout(table: StreamTable, given: argparse.Namespace) -> int:
+    from llmwatch.stream.export import export as export_rows
+
+    format_ = given.format or "jsonl"
+    if given.exact or given.json:
+        say("llmwatch: --exact and --json need a file: give --to FILE")
+        return USAGE
+    if sys.stdout.isatty() and not format_.endswith(("jsonl", "csv")):
+        say(f"llmwatch: {format_} is not for a terminal: give --to FILE")
+        return USAGE
+    with tempfile.TemporaryDirectory() as directory:  # whole or nothing, also into a pipe
+        draft = Path(directory) / "rows"
+        export_rows(table, draft, format=format_, where=given.where)
+        with draft.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
     return OK
 
 
-@contextmanager
-def _output(path: Path | None) -> Iterator[IO[bytes]]:
-    """The standard output, or a private file that is whole or not there."""
-    if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        try:
-            yield file
-        except BaseException:
-            draft.unlink()
-            raise
-    draft.replace(path)
+def _told_export(report: Exported, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(report))
+    else:
+        more = f", {report.events} events, {report.media} media files" if report.exact else ""
+        say(f"{_number(report.rows, 'row')}{more} written to {report.path}")
+    if report.missing_media:
+        say(f"{len(report.missing_media)} media files that rows name are not in the store")
+
+
+# --- import ------------------------------------------------------------------------------
 
 
 def import_rows(given: argparse.Namespace) -> int:
-    """Exits with 3 when some lines were skipped or lost, with 1 when no line could be used."""
+    """Exits with 3 when records were left out, with 1 when none could be used."""
+    from llmwatch.stream.imports import import_rows as import_file
     from llmwatch.stream.table import StreamTable
 
-    if str(given.file) != "-" and not given.file.is_file():
+    standard_input = str(given.file) == "-"
+    format_ = given.format or ("jsonl" if standard_input else format_of(given.file))
+    if not standard_input and not given.file.is_file():
         say(f"llmwatch: there is no file {given.file}")
         return WRONG
-    logged, bad = 0, list[int]()
     with (
+        _seekable(given.file, format_) as path,
         StreamTable(given.table, store=given.store) as table,
         progress(f"importing to {table.name}") as done,
     ):
-        for number, row in _lines(given.file, table.project.media):
-            if row is not None and table.add(row) is not None:
-                logged += 1
-            else:
-                bad.append(number)
-            done(1)
-    if given.json:
-        print_json({"rows": logged, "skipped": len(bad), "skipped_lines": bad[:1000]})
-    else:
-        say(f"{logged} rows logged to {table.project.id}/{table.name}")
-    if bad:
-        some = ", ".join(map(str, bad[:_SHOWN_BAD_LINES])) + (
-            ", ..." if len(bad) > _SHOWN_BAD_LINES else ""
-        )
-        say(f"{len(bad)} lines are not rows and were skipped: {some}")
-    return OK if not bad else INCOMPLETE if logged else WRONG
+        report = import_file(table, path, format=format_, text=given.text, progress=done)
+        name = f"{table.project.id}/{table.name}"
+    report.path = str(given.file)
+    _told_import(report, name, given.json)
+    used = report.rows + report.events + report.present
+    return OK if report.complete else INCOMPLETE if used else WRONG
 
 
-def _lines(path: Path, media: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    with sys.stdin.buffer if str(path) == "-" else path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield number, _row(line, media)
+@contextmanager
+def _seekable(path: Path, format_: str) -> Iterator[Path]:
+    """A file that can be read twice: the standard input is copied into one."""
+    if str(path) != "-":
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(suffix=f".{format_}") as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield Path(copy.name)
 
 
-def _row(line: bytes, media: Path) -> dict[str, Any] | None:
-    import orjson
+def _told_import(report: Imported, table: str, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(report))
+        return
+    events = f" and {_number(report.events, 'event')}" if report.events else ""
+    say(f"{_number(report.rows, 'row')}{events} logged to {table}")
+    if report.present:
+        say(f"{report.present} were there already and were left alone")
+    for line, why in report.told[:_SHOWN_LEFT_OUT]:
+        say(f"{report.path}:{line}: left out: {why}")
+    if report.left_out > _SHOWN_LEFT_OUT:
+        say(f"{report.left_out} records were left out in all; --json tells more of them")
+    if report.missing_media:
+        say(f"{report.missing_media} media files are not beside {report.path}")
+    if not report.whole:
+        say(f"{report.path} ends before its export did: what followed is missing")
+    _warn_of_retention(report)
 
-    from llmwatch import capture
 
-    try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return capture.decode(value, media=media) if isinstance(value, dict) else None
+def _warn_of_retention(report: Imported) -> None:
+    days = settings.current().retention_days
+    if days and report.oldest_us and clock.now_us() - report.oldest_us > days * _DAY_US:
+        say(f"some rows are older than {days:g} days, and the worker will drop them: set retention_days")
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmwatch.errors import LlmwatchError, MissingExtra
@@ -94,6 +95,15 @@ class Rows:
         """The ids of the rows."""
         sql = self._sql('"llmwatch id"')
         return [row[0] for row in self.table.reader.execute(sql, self._values(), self._tables).rows]
+
+    def stored(self, columns: str) -> Iterator[tuple[Any, ...]]:
+        """An SQL select list over `keyed.<table>`, row by row, as it is stored."""
+        return self.table.reader.stream(self._sql(columns), self._values(), self._tables)
+
+    def copy_to(self, path: Path, options: str, columns: str | None = None) -> int:
+        """Write typed columns to a file by DuckDB's COPY; returns how many rows."""
+        sql = self._sql(columns or self._shown())
+        return self.table.reader.copy(sql, self._values(), self._tables, to=path, options=options)
 
     def to_arrow(self) -> pa.Table:
         """Typed columns as a `pyarrow.Table`; values that do not fit their column's type are null there."""

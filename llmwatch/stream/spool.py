@@ -45,6 +45,9 @@ class Writer:
     it never raises (outside `faults.strict`), and says through `llmwatch.faults` what was lost.
     """
 
+    _now: Callable[[], int] = staticmethod(clock.now_us)
+    """The time that a row gets; rows that come from elsewhere bring their own (`stream.replay`)."""
+
     def __init__(self, project: Project, table: str, settings: Settings) -> None:
         self.project = project
         self.table = table
@@ -106,7 +109,7 @@ class Writer:
         return True
 
     def _write(self, t: str, body: bytes) -> None:
-        now = clock.now_us()
+        now = self._now()
         if now >= self._due or now < self._checked_at or self._size >= self._max_bytes:
             self._check(now)
         if now > self._ts:  # noqa: PLR1730 - max() costs a call on every row
