@@ -69,8 +69,7 @@ def known(table: StreamTable) -> tuple[list, list]:
         tables=[EVENTS],
     ).dicts()
     # a column that has no value in one store may not be there in the other
-    drop = [{k: v for k, v in row.items() if v is not None} for row in rows], said
-    return drop
+    return [{k: v for k, v in row.items() if v is not None} for row in rows], said
 
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
