@@ -8,6 +8,7 @@ from weave.trace.ref_util import get_ref, remove_ref
 from weave.trace.refs import ObjectRef, TableRef
 from weave.trace.weave_client import WeaveClient
 
+from llmwatch.backend import callers
 from llmwatch.tracing import naming
 from llmwatch.tracing.row import Row
 
@@ -22,6 +23,20 @@ class LocalClient(WeaveClient):  # type: ignore[misc] # Weave is Any to the type
     def __init__(self, *args: Any, **options: Any) -> None:
         self._here: set[Any] = set()
         super().__init__(*args, **options)
+
+    def create_call(
+        self,
+        op: Any,
+        inputs: dict[str, Any],
+        parent: Any = None,
+        attributes: dict[str, Any] | None = None,
+        *args: Any,
+        **options: Any,
+    ) -> Any:
+        if callers.watched is not None:
+            noted = callers.watched.note(nested=parent is not None)
+            attributes = {**(attributes or {}), **noted}
+        return super().create_call(op, inputs, parent, attributes, *args, **options)
 
     def _save_nested_objects(self, obj: Any, name: str | None = None) -> Any:
         self._forget_ref_from_elsewhere(obj)
