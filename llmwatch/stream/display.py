@@ -28,7 +28,7 @@ def table_html(rows: Rows) -> str:
     where = f"{rows.table.project.id}/{rows.table.name}"
     if not found:
         return f'{_STYLE}<p class="llmwatch-note">{escape(where)}: no rows yet. Log one with <code>.log({{...}})</code>.</p>'
-    names = list(dict.fromkeys(name for row in found for name in row))
+    names = list(dict.fromkeys(name for row in found for name in row if row[name] is not None))
     note = f"{escape(where)}: {len(found)} of {int(rows.table.count):,} rows"
     return f'{_STYLE}<table class="llmwatch">{_head(names)}{"".join(_line(row, names) for row in found)}</table><p class="llmwatch-note">{note}</p>'
 

@@ -6,6 +6,8 @@ import atexit
 import ctypes
 import os
 import secrets
+import sys
+import traceback
 import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -63,9 +65,11 @@ def _keep_for_ever() -> None:
 
 @atexit.register
 def _end_quietly() -> None:
-    """DuckDB's binding prints a page about what is never closed, as the very last thing of such a child."""
+    """DuckDB's binding prints a page about every database that is still open as the very last thing."""
     if _inherited:
         fork.point_nowhere(2)
+    elif (trace := getattr(sys, "last_traceback", None)) is not None:
+        traceback.clear_frames(trace)  # printed by now; what it holds on to may be a half-read table
 
 
 fork.in_child(_keep_for_ever)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmwatch.store import EVENTS, Project
-from llmwatch.stream import event_views, pieces, sql_guard
+from llmwatch.stream import event_views, fork, pieces, sql_guard
 from llmwatch.stream.columns import Column, fixed, grown, literal, quoted, shown
 from llmwatch.stream.duck import connect, have_columns, lake_columns, read_files
 from llmwatch.stream.segments import list_segments
@@ -54,6 +56,7 @@ class Reader:
         for schema in ("logged", "keyed", "said"):
             self._database.execute(f"CREATE SCHEMA {schema}")
         self._relations: dict[str, _Relation] = {}
+        _open_readers.add(self)
 
     def execute(
         self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
@@ -144,8 +147,11 @@ class Reader:
 
     def close(self) -> None:
         with self._lock:
+            _open_readers.discard(self)
             self._relations.clear()
-            self._database.close()
+            # the object itself must go: DuckDB's binding complains at exit of each that is still there
+            if (database := self.__dict__.pop("_database", None)) is not None:
+                database.close()
 
     def _cursor(self, tables: Sequence[str], *, user: bool = False) -> duckdb.DuckDBPyConnection:
         self.refresh(tables)
@@ -194,6 +200,20 @@ class Reader:
         with self._lock:
             for table in tables:
                 self._relations.pop(table, None)
+
+
+_open_readers: weakref.WeakSet[Reader] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_readers() -> None:
+    """Before the interpreter goes; in a forked child, only those that it opened itself."""
+    for reader in list(_open_readers):
+        reader.close()
+
+
+# a child leaves its parent's readers alone: see `duck`
+fork.in_child(_open_readers.clear)
 
 
 class _Relation:

@@ -95,8 +95,9 @@ def _call_fields(stored: Mapping[str, Any], media: Path) -> dict[str, Any]:
         value = stored.get(name)
         if name == "embedding":
             continue
-        text_of_json = name in _JSON and value is not None
-        fields[name] = capture.decode(orjson.loads(value), media=media) if text_of_json else value
+        if name in _JSON and value is not None:
+            value = capture.decode(orjson.loads(value), media=media)
+        fields[name] = value
     if (vector := stored.get("embedding")) is not None:
         import numpy as np
 

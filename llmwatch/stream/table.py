@@ -167,7 +167,8 @@ class StreamTable:
 
     def shown_columns(self) -> dict[str, str]:
         kinds = self.reader.execute(
-            f"SELECT bool_or(data IS NULL), bool_or(data IS NOT NULL) FROM main.{quoted(self.name)}",
+            "SELECT bool_or(data IS NULL OR started_at IS NOT NULL), bool_or(data IS NOT NULL) "
+            f"FROM main.{quoted(self.name)}",
             tables=[self.name],
         ).rows[0]
         return shown_columns(self.columns, calls=bool(kinds[0]), dicts=bool(kinds[1]))
