@@ -138,6 +138,17 @@ def test_the_rows_read_the_same_from_the_lake():
     assert found[0]["status"] == "success"
 
 
+def test_frames_hold_the_inputs_and_the_output_too():
+    @monitor("p/calls")
+    def double(n):
+        return n * 2
+
+    double(4)
+    frame = double.rows().select("result_id", "inputs", "output").to_arrow()
+    assert [(r["inputs"], r["output"]) for r in frame.to_pylist()] == [('{"n":4}', "8")]
+    assert double.rows().filter("output = '8'").count() == 1
+
+
 def test_without_brackets_it_decorates_too():
     @monitor
     def f(x):

@@ -63,6 +63,8 @@ class _Recording(Protocol):
 
 
 @overload
+def monitor(stream_name: Callable[P, R], /) -> Monitored[P, R]: ...
+@overload
 def monitor(
     stream_name: str | None = None,
     project_name: str | None = None,
@@ -95,7 +97,7 @@ def monitor(
     raise_on_error: Literal[True] = True,
 ) -> _Decorator: ...
 def monitor(
-    stream_name: str | None = None,
+    stream_name: Any = None,
     project_name: str | None = None,
     entity_name: str | None = None,
     input_preprocessor: Callable[[dict[str, Any]], Any] | None = None,

@@ -104,7 +104,7 @@ class _Watch:
     def _output(self) -> Any:
         with faults.contained("the chunks of a stream could not be put together"):
             return self._chunks.output()
-        return None  # type: ignore[unreachable] # `contained` stops the error
+        return None
 
 
 def _quiet(call: Measured, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:

@@ -98,7 +98,7 @@ class Span(Measured):
         used = {n: known[n] for n in ("prompt_tokens", "completion_tokens") if n in known}
         summary = {"latency_s": self._latency_ms / 1000, **used, **self.summary}
         prompt, completion = summary.get("prompt_tokens"), summary.get("completion_tokens")
-        if _is_number(prompt) and _is_number(completion):
+        if isinstance(prompt, (int, float)) and isinstance(completion, (int, float)):
             summary.setdefault("total_tokens", prompt + completion)
         return summary
 
@@ -152,7 +152,7 @@ class Monitor:
     def trace(self, function: Callable[P, R], /) -> Monitored[P, R]: ...
     @overload
     def trace(
-        self, *, preprocess: Step = None, postprocess: Step = None
+        self, function: None = None, /, *, preprocess: Step = None, postprocess: Step = None
     ) -> Callable[[Callable[P, R]], Monitored[P, R]]: ...
     def trace(
         self, function: Any = None, /, *, preprocess: Step = None, postprocess: Step = None

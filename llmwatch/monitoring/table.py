@@ -94,7 +94,7 @@ class TableInUse:
         """The same on the way of a user's call, where a store that cannot be opened is ours to bear."""
         with faults.contained(f"the table {self.name} could not be opened", lost=1):
             return self.get()
-        return None  # type: ignore[unreachable] # `contained` stops the error
+        return None
 
 
 def time_of(microseconds: int) -> datetime:
