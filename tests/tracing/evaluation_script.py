@@ -76,7 +76,7 @@ def read(row_id: str) -> dict:
     call = client.get_call(row_id)
     with StreamTable("demo/bot/traces") as table:
         (row,) = [each for each in table.rows() if each.id == row_id]
-        labels, tokens = row.labels, sum(each.get("prompt_tokens", 0) for each in table.rows())
+        labels, tokens = row.labels, sum(each.get("prompt_tokens") or 0 for each in table.rows())
     scores = client.get_feedback(limit=1000)
     counts = Counter(
         each.feedback_type.removeprefix(SCORE) for each in scores if each.weave_ref != call.ref.uri

@@ -128,6 +128,6 @@ def test_a_called_row_below_a_weave_op_counts_its_tokens_once(llmwatch_store):
         client.flush()
         assert call.summary["usage"]["m"]["prompt_tokens"] == 10
         with StreamTable("demo/bot/traces") as table:
-            assert sum(row.get("prompt_tokens", 0) for row in table.rows()) == 10
+            assert sum(row.get("prompt_tokens") or 0 for row in table.rows()) == 10
     finally:
         llmwatch.finish()

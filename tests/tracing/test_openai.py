@@ -103,7 +103,7 @@ def test_tokens_count_once_though_the_function_returns_the_completion_itself(bot
     parent, child = bot.pair(CHAT)
     assert took(parent) == (None, None, None)
     assert parent["summary"]["usage"]["gpt-4o-mini"]["requests"] == 1
-    assert sum(row.get("prompt_tokens", 0) for row in (parent, child)) == 14
+    assert sum(row.get("prompt_tokens") or 0 for row in (parent, child)) == 14
 
 
 def test_logprobs_are_in_the_output(bot, client):
@@ -281,7 +281,7 @@ def test_async_calls_gathered_stay_below_their_own_function(bot, server):
     for row in made:
         streams = bool(asked[row["parent_id"]]["inputs"]["number"] % 2)
         assert bool(row["inputs"].get("stream")) == streams
-        assert ("ttft_ms" in row) == streams
+        assert (row.get("ttft_ms") is not None) == streams
 
 
 def test_threads_of_the_pool_keep_the_trace(bot, client):
@@ -358,7 +358,7 @@ def test_the_table_and_weaves_client_read_the_same(bot, client):
         assert call.output == row.get("output")
         assert dict(call.inputs) == row["inputs"]
         assert call.summary["weave"]["status"] == row["status"]
-        assert call.summary.get("usage") == row.get("summary", {}).get("usage")
+        assert call.summary.get("usage") == (row.get("summary") or {}).get("usage")
 
 
 def test_context_reaches_the_clients_rows(bot, client):
