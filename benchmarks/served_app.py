@@ -7,6 +7,7 @@ Prints its port and the workers' pids as one JSON line; ends when its standard i
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -31,6 +32,7 @@ DOCUMENTS = [
 class Question(BaseModel):
     n: int
     question: str
+    model_s: float
 
 
 def make_app(*, traced: bool) -> FastAPI:
@@ -51,8 +53,10 @@ def make_app(*, traced: bool) -> FastAPI:
 
     app = FastAPI()
 
+    # What its model takes is waited for outside the calls: their arguments are the same in every block.
     @app.post("/ask")
     async def ask(asked: Question) -> dict[str, object]:
+        await asyncio.sleep(asked.model_s)
         return {"n": asked.n, "answer": await answer(asked.n, asked.question)}
 
     return app
@@ -63,7 +67,10 @@ def main() -> None:
     if traced:
         llmwatch.init("demo/served")
     app = make_app(traced=traced)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    # Named as TCP, or asyncio leaves Nagle's algorithm on, and every answer waits 40 ms for an acknowledgement.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(256)
     pids = [fork_worker(app, listener) for _ in range(WORKERS)]
     print(json.dumps({"port": listener.getsockname()[1], "pids": pids}), flush=True)
     sys.stdin.read()

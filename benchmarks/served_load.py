@@ -15,6 +15,7 @@ QUESTION = "How do I reset the key of my account? " * 5
 class Load:
     """What a block of requests came to."""
 
+    model_s: float
     acknowledged: list[int] = field(default_factory=list)
     unanswered: list[int] = field(default_factory=list)
     took_ms: list[float] = field(default_factory=list)
@@ -33,21 +34,23 @@ def block(
     numbers: Iterator[int],
     *,
     seconds: float,
+    model_s: float = 0,
     connections: int = 16,
     midway: Callable[[], None] | None = None,
 ) -> Load:
     """Ask for some seconds; `midway` is called half-way."""
-    return asyncio.run(_block(port, numbers, seconds, connections, midway))
+    return asyncio.run(_block(port, numbers, seconds, model_s, connections, midway))
 
 
 async def _block(
     port: int,
     numbers: Iterator[int],
     seconds: float,
+    model_s: float,
     connections: int,
     midway: Callable[[], None] | None,
 ) -> Load:
-    load, began = Load(), time.perf_counter()
+    load, began = Load(model_s), time.perf_counter()
     if midway is not None:
         asyncio.get_running_loop().call_later(seconds / 2, midway)
     until = began + seconds
@@ -76,7 +79,7 @@ async def _requests(
 ) -> None:
     while time.perf_counter() < until:
         number, began = next(numbers), time.perf_counter()
-        body = json.dumps({"n": number, "question": QUESTION}).encode()
+        body = json.dumps({"n": number, "question": QUESTION, "model_s": load.model_s}).encode()
         try:
             writer.write(
                 b"POST /ask HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
