@@ -25,6 +25,10 @@ ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 10)
 
 
+# A file's tests stay in one process; files are spread over the processors.
+SPREAD = ("-n", "auto", "--dist", "loadfile")
+
+
 class Environment:
     """A virtual environment that holds this checkout, set up again only when pyproject.toml changed."""
 
@@ -118,7 +122,7 @@ def checked(python: str, options: list[str], left_out: str | None) -> int:
     """Lint and test; pytest says what was skipped and why, this adds what was never asked for."""
     started = time.monotonic()
     linted = lint(python, [])
-    tested = status([python, "-m", "pytest", "-q", *options])
+    tested = status([python, "-m", "pytest", "-q", *SPREAD, *options])
     say(f"took {time.monotonic() - started:.0f} s on Python {sys.version.split()[0]}")
     if left_out:
         say(f"skipped: {left_out}")
