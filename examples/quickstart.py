@@ -22,7 +22,7 @@ DOCUMENTS = [
 ]
 QUESTIONS = [
     ("ada", "How do I reset my key?"),
-    ("ben", "What does it cost?"),
+    ("ben", "What do plans cost a month?"),
     ("cy", "Can I export my project?"),
     ("ada", "Is there an SDK for Python?"),
     ("dee", ""),
