@@ -27,17 +27,9 @@ from pathlib import Path
 
 from crash_parts import GUNICORN, TABLES, acknowledged, count_ids, quietly, settle
 
-STEPS = (
-    "compact.before-write",
-    "compact.after-write",
-    "lake.before-commit",
-    "lake.after-commit",
-    "compact.before-delete",
-    "compact.between-deletes",
-    "merge.before-write",
-    "merge.after-write",
-    "vacuum.between-deletes",
-)
+from llmwatch.stream import steps as named
+
+STEPS = tuple(name for name in named.NAMES if not name.startswith("erase."))
 KILLED = {"writer": 0.6, "reader": 0.04, "upkeep": 0.1}
 """How often a process of a kind that was looked at is killed."""
 
