@@ -109,6 +109,8 @@ class Writer:
         return True
 
     def _write(self, t: str, body: bytes) -> None:
+        if self._mark[2] != self._size:  # an append was interrupted, and the settling of it too
+            self._settle_interrupted()
         now = self._now()
         if now >= self._due or now < self._checked_at or self._size >= self._max_bytes:
             self._check(now)
@@ -168,10 +170,14 @@ class Writer:
         except OSError:
             os.write(self._fd, _TORN_MARK)
             self._size = os.fstat(self._fd).st_size
+        self._mark = (self._seq - 1, self._size, self._size)
         self._torn = False
 
     def _settle_interrupted(self) -> None:
-        """A signal handler raised inside an append: the file says whether the line was written."""
+        """A signal handler raised inside an append: the file says whether the line was written.
+
+        May itself be interrupted at any point, and is then done again before the next line.
+        """
         seq, start, end = self._mark
         with suppress(OSError):
             if os.fstat(self._fd).st_size == end:
@@ -179,6 +185,7 @@ class Writer:
             else:
                 self._seq, self._size = seq, start
                 self._cut_back(start)
+                self._mark = (seq - 1, start, start)
 
     def _write_elsewhere(self, error: OSError, t: str, body: bytes) -> None:
         """Once more in a new segment, when the fault may be with the file; else raises `error`."""
