@@ -156,7 +156,7 @@ def grown(columns: Sequence[Column], seen: KeyTypes) -> tuple[Column, ...]:
 
 
 def _column_for(key: str, types: Mapping[str, int], taken: Container[str]) -> Column | None:
-    if not key or key.lower().startswith("llmwatch "):
+    if not key or "\0" in key or key.lower().startswith("llmwatch "):
         return None  # no name in SQL, or one that `keyed.<table>` has for a column of ours
     kind = _type_of(types)
     if kind is None:
