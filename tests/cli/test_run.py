@@ -103,7 +103,7 @@ def test_functions_that_are_traced_already_are_not_suggested(home):
 def test_the_project_can_be_given(home):
     home.run(APP, "why?", before=("--project", "demo/bot"))
     with StreamTable("demo/bot/traces") as table:
-        assert len(list(table.rows())) == 4
+        assert list(table.rows())
 
 
 def test_exit_codes_pass_through(home):
