@@ -1,0 +1,31 @@
+"""Scorers: what rows cost, how sure an answer was, whether it was safe, and your own.
+
+A class here is a `weave.Scorer`, imported when it is first asked for (Weave takes a second to import).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmwatch.scorers.cost import TokenCost
+
+__all__ = ["TokenCost"]
+
+# One line a scorer; the modules below that these build on do not import Weave.
+_WHERE = {
+    "TokenCost": "llmwatch.scorers.cost",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
