@@ -122,6 +122,8 @@ TABLE = (
 
 _BY_NAME = {setting.name: setting for setting in TABLE}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+SECTIONS = ("prices", "budgets")
+"""Tables of the settings files that are a capability's own; each checks what is in its own when it reads it."""
 PROJECT_MARKS = ("llmwatch.toml", "pyproject.toml", ".git")
 
 _current: Settings | None = None
@@ -150,12 +152,23 @@ def load(**overrides: Any) -> Settings:
     values: dict[str, Any] = {}
     root = project_root()
     if root is not None:
-        values.update(_from_file(root / "pyproject.toml", ("tool", "llmwatch")))
-        values.update(_from_file(root / "llmwatch.toml", ()))
+        for path, above in reversed(_files(root)):
+            values.update(_from_file(path, above))
     values.update(_from_environment(os.environ))
     given = {name: value for name, value in overrides.items() if value is not None}
     values.update(_checked_all(given, "as an argument"))
     return Settings(**values)
+
+
+def section(name: str) -> tuple[dict[str, Any], str]:
+    """A capability's own table of the settings files, and where it stands: `llmwatch.toml` before `pyproject.toml`."""
+    root = project_root()
+    for path, above in _files(root) if root is not None else ():
+        if path.is_file():
+            found = _table(_read_toml(path), (*above, name), path)
+            if found:
+                return found, str(path)
+    return {}, ""
 
 
 def as_markdown() -> str:
@@ -191,12 +204,24 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def _from_file(path: Path, section: tuple[str, ...]) -> dict[str, Any]:
+def _files(root: Path) -> tuple[tuple[Path, tuple[str, ...]], ...]:
+    """The settings files of a project and the table of each that is ours, the one that wins first."""
+    return ((root / "llmwatch.toml", ()), (root / "pyproject.toml", ("tool", "llmwatch")))
+
+
+def _table(values: Any, names: tuple[str, ...], path: Path) -> dict[str, Any]:
+    for name in names:
+        values = values.get(name, {})
+        if not isinstance(values, dict):
+            raise SettingsError(f"{name} in {path} is a table: write [{name}]")
+    return dict(values)
+
+
+def _from_file(path: Path, above: tuple[str, ...]) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    values = _read_toml(path)
-    for name in section:
-        values = values.get(name, {})
+    found = _table(_read_toml(path), above, path)
+    values = {name: value for name, value in found.items() if name not in SECTIONS}
     checked = _checked_all(values, f"in {path}")
     if checked.get(
         "store"

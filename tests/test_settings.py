@@ -105,3 +105,18 @@ def test_the_processs_settings_are_loaded_once(monkeypatch):
     assert settings.current() is first
     settings.use(None)
     assert settings.current().project == "later"
+
+
+def test_a_section_is_read_from_the_first_file_that_has_it(root):
+    (root / "pyproject.toml").write_text("[tool.llmwatch.prices.small]\ninput = 1\n")
+    assert settings.section("prices") == ({"small": {"input": 1}}, str(root / "pyproject.toml"))
+    (root / "llmwatch.toml").write_text('project = "here"\n[prices.small]\ninput = 2\n')
+    assert settings.section("prices") == ({"small": {"input": 2}}, str(root / "llmwatch.toml"))
+    assert settings.section("budgets") == ({}, "")
+    assert settings.load().project == "here"
+
+
+def test_a_section_that_is_no_table_says_so(root):
+    (root / "llmwatch.toml").write_text("prices = 3\n")
+    with pytest.raises(SettingsError, match=r"prices in .*llmwatch\.toml is a table"):
+        settings.section("prices")
