@@ -124,6 +124,7 @@ _BY_NAME = {setting.name: setting for setting in TABLE}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 SECTIONS = ("prices", "budgets")
 """Tables of the settings files that are a capability's own; each checks what is in its own when it reads it."""
+ROOT_ENV = "LLMWATCH_SETTINGS_ROOT"
 PROJECT_MARKS = ("llmwatch.toml", "pyproject.toml", ".git")
 
 _current: Settings | None = None
@@ -162,7 +163,7 @@ def load(**overrides: Any) -> Settings:
 
 def section(name: str) -> tuple[dict[str, Any], str]:
     """A capability's own table of the settings files, and where it stands: `llmwatch.toml` before `pyproject.toml`."""
-    root = project_root()
+    root = _root_of_sections()
     for path, above in _files(root) if root is not None else ():
         if path.is_file():
             found = _table(_read_toml(path), (*above, name), path)
@@ -202,6 +203,12 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
                     setting.name, environment[env], f"environment variable {env}"
                 )
     return found
+
+
+def _root_of_sections() -> Path | None:
+    """Told to the worker, which runs elsewhere than the process that started it."""
+    told = os.environ.get(ROOT_ENV)
+    return Path(told) if told else project_root()
 
 
 def _files(root: Path) -> tuple[tuple[Path, tuple[str, ...]], ...]:

@@ -120,3 +120,11 @@ def test_a_section_that_is_no_table_says_so(root):
     (root / "llmwatch.toml").write_text("prices = 3\n")
     with pytest.raises(SettingsError, match=r"prices in .*llmwatch\.toml is a table"):
         settings.section("prices")
+
+
+def test_a_worker_elsewhere_is_told_where_the_files_are(root, monkeypatch, tmp_path_factory):
+    (root / "llmwatch.toml").write_text("[prices.small]\ninput = 2\n")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert settings.section("prices") == ({}, "")
+    monkeypatch.setenv(settings.ROOT_ENV, str(root))
+    assert settings.section("prices")[0] == {"small": {"input": 2}}

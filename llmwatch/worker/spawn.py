@@ -105,6 +105,10 @@ def _environment(store: Store, settings: Settings) -> dict[str, str]:
         if value is not None:
             env[setting.env] = str(value)
     env["LLMWATCH_STORE"] = str(store.root)
+    if (root := settings_module.project_root()) is not None:
+        env[settings_module.ROOT_ENV] = str(
+            root
+        )  # its files have tables that are no settings: prices
     for name in _ONE_THREAD:
         env.setdefault(name, "1")
     source = Path(__file__).resolve().parents[2]
