@@ -119,6 +119,22 @@ class Reader:
         finally:
             cursor.close()
 
+    def arrays(
+        self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
+    ) -> dict[str, Any]:
+        """The columns as (masked) numpy arrays: for many numbers, in a fraction of the memory of rows."""
+        for attempt in range(TRIES):
+            cursor = self._cursor(tables)
+            try:
+                return cursor.execute(sql, list(params)).fetchnumpy()
+            except _file_gone():
+                if attempt == TRIES - 1:
+                    raise
+                self._start_over(tables)
+            finally:
+                cursor.close()
+        raise AssertionError("unreachable")
+
     def arrow(self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)) -> Any:
         """The result as a `pyarrow.Table`."""
         cursor = self._cursor(tables)
