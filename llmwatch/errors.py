@@ -5,6 +5,7 @@
     ├── SettingsError    (ValueError)   a setting with a value that it cannot have
     ├── StoreError                      the store cannot be opened, read or written
     ├── QueryRefused     (ValueError)   SQL that is not one SELECT over the named views
+    ├── InvalidBoard     (ValueError)   a board's spec that cannot be drawn, panel by panel
     ├── NotFound         (KeyError)     a row, table or project that is not there
     └── MissingExtra     (ImportError)  an optional part that is not installed
 
@@ -13,6 +14,8 @@ into the recorded code: see `llmwatch.faults`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class LlmwatchError(Exception):
@@ -33,6 +36,14 @@ class StoreError(LlmwatchError):
 
 class QueryRefused(LlmwatchError, ValueError):
     """SQL that is not one SELECT over the named views."""
+
+
+class InvalidBoard(LlmwatchError, ValueError):
+    """A board's spec that cannot be drawn; `problems` says what is wrong, each naming its panel."""
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = list(problems)
 
 
 class NotFound(LlmwatchError, KeyError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -16,8 +16,9 @@ from llmwatch.store import EVENTS, Project
 from llmwatch.stream import event_views, fork, pieces, sql_guard
 from llmwatch.stream.columns import Column, fixed, grown, literal, quoted, shown
 from llmwatch.stream.duck import connect, have_columns, lake_columns, read_files
+from llmwatch.stream.kept import Kept, narrow
 from llmwatch.stream.segments import list_segments
-from llmwatch.stream.snapshot import EMPTY, Snapshot, load
+from llmwatch.stream.snapshot import EMPTY, DataFile, Snapshot, load
 from llmwatch.stream.tail import SegmentGone, Tail
 
 if TYPE_CHECKING:
@@ -48,13 +49,20 @@ class Reader:
     read of the spool it keeps, so a later query reads only what is new.
     """
 
-    def __init__(self, project: Project, settings: Settings | None = None) -> None:
+    def __init__(
+        self, project: Project, settings: Settings | None = None, *, keep: bool = False
+    ) -> None:
+        """With `keep`, `hold` keeps lake files in memory and `hot.<t>` are views over them, without texts."""
         del settings
         self.project = project
         self._lock = threading.RLock()
         self._database = connect(temporary=project.temporary)
-        for schema in ("logged", "keyed", "said"):
+        for schema in ("logged", "keyed", "said", "hot"):
             self._database.execute(f"CREATE SCHEMA {schema}")
+        self._keep = keep
+        if keep:
+            self._database.execute("ATTACH ':memory:' AS kept (COMPRESS)")
+        self._running: dict[int, duckdb.DuckDBPyConnection] = {}
         self._relations: dict[str, _Relation] = {}
         _open_readers.add(self)
 
@@ -93,7 +101,9 @@ class Reader:
         with self._lock, self._at_once():
             for table in tables:
                 if table not in self._relations:
-                    self._relations[table] = _Relation(self._database, self.project, table)
+                    self._relations[table] = _Relation(
+                        self._database, self.project, table, keep=self._keep
+                    )
                 self._relations[table].refresh()
 
     @contextmanager
@@ -118,6 +128,44 @@ class Reader:
                 yield from _moments(batch, moments)
         finally:
             cursor.close()
+
+    def numpy(
+        self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
+    ) -> dict[str, Any]:
+        """The result as numpy arrays by column, for results too long to go through Python objects."""
+        for attempt in range(TRIES):
+            cursor = self._cursor(tables)
+            try:
+                with self._interruptible(cursor):
+                    return cursor.execute(sql, list(params)).fetchnumpy()
+            except _file_gone():
+                if attempt == TRIES - 1:
+                    raise
+                self._start_over(tables)
+            finally:
+                cursor.close()
+        raise AssertionError("unreachable")
+
+    def hold(self, table: str) -> None:
+        """Keep the table's lake files in memory for `hot.<table>`; cheap when they are."""
+        self.refresh([table])
+        with self._lock:
+            relation = self._relations[table]
+        relation.hold()
+
+    def interrupt(self, thread: int) -> None:
+        """End the query that a thread (by its `threading.get_ident()`) runs, if it runs one."""
+        if (cursor := self._running.get(thread)) is not None:
+            cursor.interrupt()
+
+    @contextmanager
+    def _interruptible(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        thread = threading.get_ident()
+        self._running[thread] = cursor
+        try:
+            yield
+        finally:
+            self._running.pop(thread, None)
 
     def arrays(
         self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
@@ -204,8 +252,9 @@ class Reader:
         cursor = self._cursor(tables, user=user)
         try:
             cursor.execute("BEGIN")  # one state of the views for both statements
-            readable, moments = _readable(cursor, sql, params)
-            cursor.execute(readable, params)
+            with self._interruptible(cursor):
+                readable, moments = _readable(cursor, sql, params)
+                cursor.execute(readable, params)
         except BaseException:
             cursor.close()
             raise
@@ -235,7 +284,9 @@ fork.in_child(_open_readers.clear)
 class _Relation:
     """One table as views: what the lake holds, the tail, and the two together."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, project: Project, table: str) -> None:
+    def __init__(
+        self, database: duckdb.DuckDBPyConnection, project: Project, table: str, *, keep: bool = False
+    ) -> None:
         self.project, self.table = project, table
         self.events = table == EVENTS
         self.lake = project.lake(table)
@@ -245,6 +296,13 @@ class _Relation:
         self._tail = Tail(database, quoted(f"tail of {table}"), fixed(self.events))
         self._generation = _generation(project)
         self._viewed: object = None
+        self._kept = Kept(database) if keep else None
+
+    def hold(self) -> None:
+        """Called without the reader's lock: what is kept shows in the views at the next refresh."""
+        assert self._kept is not None
+        if not self.events and self._kept.hold(self.snapshot.rows, narrow(self.columns)):
+            self._viewed = None
 
     def refresh(self) -> None:
         if (generation := _generation(self.project)) != self._generation:
@@ -271,31 +329,55 @@ class _Relation:
         state = (self.snapshot.version, self.columns, self._tail.has_pieces)
         if state == self._viewed:
             return
-        self._view(f"main.{quoted(self.table)}", f"SELECT {_shown(self.columns)} FROM ({self._relation()})")
+        whole = self._relation(self.columns, read_files)
+        self._view(f"main.{quoted(self.table)}", f"SELECT {_shown(self.columns)} FROM ({whole})")
         for name, select in views_for_people(self.table, self.columns).items():
             self._view(name, select)
         if self.events:
             event_views.create(self._database, self._view)
+        elif self._kept is not None:
+            self._view_kept()
         self._viewed = state
+
+    def _view_kept(self) -> None:
+        columns = narrow(self.columns)
+        relation = self._relation(columns, lambda files: self._kept_or_read(files, columns))
+        names = {c.name: n for c, n in zip(self.columns, _keyed_names(self.columns), strict=True)}
+        fields = ", ".join(
+            f"{quoted(c.name)} AS {quoted(name)}" for c in columns for name in names[c.name]
+        )
+        self._view(f"hot.{quoted(self.table)}", f"SELECT {fields} FROM ({relation})")
+
+    def _kept_or_read(self, files: Sequence[DataFile], columns: Sequence[Column]) -> str:
+        assert self._kept is not None
+        held = [(file, self._kept.table(file, columns)) for file in files]
+        parts = [f"SELECT * FROM {name}" for _, name in held if name is not None]
+        if missing := [file for file, name in held if name is None]:
+            names = ", ".join(quoted(column.name) for column in columns)
+            read = have_columns(self._database, read_files(missing), columns)
+            parts.append(f"SELECT {names} FROM {read}")
+        return f"({' UNION ALL '.join(parts)})"
 
     def _view(self, name: str, select: str) -> None:
         self._database.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")
 
-    def _relation(self) -> str:
-        names = ", ".join(quoted(column.name) for column in self.columns)
-        tail = f"(SELECT {lake_columns(self.columns)} FROM {self._tail.name})"
+    def _relation(
+        self, columns: Sequence[Column], read: Callable[[Sequence[DataFile]], str]
+    ) -> str:
+        names = ", ".join(quoted(column.name) for column in columns)
+        tail = f"(SELECT {lake_columns(columns)} FROM {self._tail.name})"
         files = self.snapshot.rows
         rows = f"SELECT {names} FROM {tail}" + ("" if self.events else " WHERE t IS NULL")
         if files:
-            lake = have_columns(self._database, read_files(files), self.columns)
+            lake = have_columns(self._database, read(files), columns)
             rows = f"SELECT {names} FROM {lake} UNION ALL {rows}"
         waiting = self.snapshot.pieces
         if self.events or not (waiting or self._tail.has_pieces):
             return rows
         parts = f"SELECT {names} FROM {tail} WHERE t IS NOT NULL"
         if waiting:
-            parts += f" UNION ALL SELECT {names} FROM {have_columns(self._database, read_files(waiting), self.columns)}"
-        return pieces.whole_relation(f"({rows})", f"({parts})", self.columns)
+            parts += f" UNION ALL SELECT {names} FROM {have_columns(self._database, read_files(waiting), columns)}"
+        return pieces.whole_relation(f"({rows})", f"({parts})", columns)
 
 
 def _complete(columns: Sequence[Column]) -> tuple[Column, ...]:
@@ -322,6 +404,14 @@ def views_for_people(table: str, columns: Sequence[Column]) -> dict[str, str]:
         f"logged.{quoted(table)}": f"SELECT {theirs} FROM main.{quoted(table)}",
         f"keyed.{quoted(table)}": f"SELECT {theirs}, {ours} FROM main.{quoted(table)}",
     }
+
+
+def _keyed_names(columns: Sequence[Column]) -> Iterator[list[str]]:
+    """For each column, the names it has in `keyed.<table>`."""
+    theirs = dict(names_for_people(columns))
+    for column in columns:
+        names = [theirs[column.name]] if column.name in theirs else []
+        yield names if column.key is not None or column.name == "t" else [*names, f"llmwatch {column.name}"]
 
 
 def names_for_people(columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
