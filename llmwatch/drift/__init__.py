@@ -1,0 +1,1 @@
+"""Drift: has what the model is asked, or what it answers, changed?"""

@@ -1,0 +1,176 @@
+"""Blocks: rows that came together (a session, a user, some minutes) count as one observation.
+
+Rows of a session resemble each other. A test that takes them as independent sees drift where there is
+none, so every p-value here comes from exchanging whole blocks between the two sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from llmwatch.drift.finding import MINIMUM_BLOCKS
+
+BLOCKS_A_SIDE = 500
+"""On the smaller side, more blocks than twice this are put together: exchanging five hundred says enough."""
+LOPSIDED = 20
+"""Of the larger side, at most this many times the blocks of the smaller one are used."""
+_CELLS = 1_000_000  # of one chunk of exchanges: 4 MB as floats
+Floats = npt.NDArray[np.floating[Any]]
+Groups = Union[Sequence[Any], "npt.NDArray[Any]", None]
+Sides = Union[tuple[Sequence[Any], Sequence[Any]], None]  # noqa: UP007
+
+
+def chosen(
+    sessions: Sides = None,
+    users: Sides = None,
+    times_us: Sides = None,
+    minimum: int = MINIMUM_BLOCKS,
+) -> tuple[tuple[Groups, Groups], str]:
+    """Groups for the rows of (reference, window), and what they are.
+
+    Sessions when rows have them, else users, else stretches of time: of as many rows on both sides,
+    and so long that the smaller side has twice `minimum` of them. A row without its session or user is
+    a group of its own.
+
+    >>> chosen(sessions=(["a", "a", None], ["b", "b"]))[1]
+    'sessions'
+    """
+    for names, word in ((sessions, "sessions"), (users, "users")):
+        if names is not None and all(any(name is not None for name in side) for side in names):
+            return names, word
+    if times_us is None or not all(len(side) for side in times_us):
+        return (None, None), "rows"
+    reference, window = (np.asarray(side, dtype=np.int64) for side in times_us)
+    rows = max(1, min(len(reference), len(window)) // (2 * minimum))
+    return (_stretches(reference, rows), _stretches(window, rows)), "stretches of time"
+
+
+def _stretches(times: npt.NDArray[np.int64], rows: int) -> npt.NDArray[np.int64]:
+    """`rows` rows that follow each other are one stretch."""
+    stretch = np.empty(len(times), dtype=np.int64)
+    stretch[np.argsort(times, kind="stable")] = np.arange(len(times)) // rows
+    return stretch
+
+
+def count(groups: Groups, rows: int) -> int:
+    """How many blocks the rows of one side make."""
+    return rows if groups is None else int(_codes(groups)[1])
+
+
+@dataclass(frozen=True)
+class Design:
+    """Which block each row is in (-1: not used), the reference's blocks before the window's."""
+
+    block: npt.NDArray[np.int64]
+    n_reference: int
+    n_window: int
+    blocks: tuple[int, int]
+    """Blocks of each side as they came, before small ones were put together."""
+    seed: int
+
+    @property
+    def rows(self) -> npt.NDArray[np.float32]:
+        """Rows of each block."""
+        used = self.block[self.block >= 0]
+        return np.bincount(used, minlength=self.total).astype(np.float32)
+
+    @property
+    def total(self) -> int:
+        return self.n_reference + self.n_window
+
+    def sums(self, columns: Floats, rows: slice = slice(None)) -> npt.NDArray[np.float32]:
+        """Sums over each block of some rows' columns, without a copy of them."""
+        from scipy.sparse import csr_array
+
+        block = self.block[rows]
+        used = np.flatnonzero(block >= 0)
+        member = csr_array(
+            (np.ones(len(used), np.float32), (block[used], used)), (self.total, len(block))
+        )
+        summed: npt.NDArray[np.float32] = member @ columns.astype(np.float32, copy=False)
+        return summed
+
+    def counts(self, bins: npt.NDArray[np.int64], n_bins: int) -> npt.NDArray[np.float32]:
+        """How many rows of each block fall into each bin."""
+        used = self.block >= 0
+        cells = self.block[used] * n_bins + bins[used]
+        flat = np.bincount(cells, minlength=self.total * n_bins)
+        return flat.reshape(self.total, n_bins).astype(np.float32)
+
+    def exchanges(self, times: int) -> Iterator[npt.NDArray[np.float32]]:
+        """Chunks of 0/1 rows: which blocks play the window. The first row of all is how it really was."""
+        size = max(1, min(1000, _CELLS // self.total))
+        for number in range(-(-times // size)):
+            packed = _shuffled(self.n_reference, self.n_window, self.seed, number, size)
+            chunk = np.unpackbits(packed, axis=1, count=self.total).astype(np.float32)
+            yield chunk[: times - number * size]
+
+
+@lru_cache(maxsize=24)
+def _shuffled(n_reference: int, n_window: int, seed: int, number: int, size: int) -> Any:
+    """A chunk of exchanges, packed to bits; kept, as the signals of a run have the same blocks."""
+    random = np.random.default_rng([seed, n_reference, n_window, number])
+    label = np.zeros((size, n_reference + n_window), dtype=np.uint8)
+    label[:, n_reference:] = 1
+    random.permuted(label, axis=1, out=label)
+    if number == 0:
+        label[0, :n_reference], label[0, n_reference:] = 0, 1
+    return np.packbits(label, axis=1)
+
+
+def design(
+    n_rows: tuple[int, int], groups: tuple[Groups, Groups] = (None, None), seed: int = 0
+) -> Design:
+    """Put the rows of (reference, window) into blocks."""
+    sides = [
+        (np.arange(rows), rows) if names is None else _codes(names)
+        for rows, names in zip(n_rows, groups, strict=True)
+    ]
+    whole = (sides[0][1], sides[1][1])
+    together = max(1, min(whole) // BLOCKS_A_SIDE)
+    most = LOPSIDED * max(1, min(whole) // together)
+    random = np.random.default_rng([seed, *whole])
+    (reference, n_reference), (window, n_window) = (
+        _together(codes, n_blocks, together, most, random) for codes, n_blocks in sides
+    )
+    block = np.concatenate([reference, np.where(window < 0, -1, window + n_reference)])
+    return Design(block, n_reference, n_window, whole, seed)
+
+
+def _together(
+    codes: npt.NDArray[np.int64], n: int, size: int, most: int, random: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], int]:
+    """Put `size` blocks drawn by chance into one, and keep at most `most` of those."""
+    made = max(1, n // size)
+    if size == 1 and made <= most:
+        return codes, n
+    place = random.permutation(n) % made
+    return np.where(place >= most, -1, place)[codes], min(made, most)
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """The name of a row that has none."""
+
+    row: int
+
+
+def _codes(names: Sequence[Hashable] | npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], int]:
+    """Numbers for names, in order of first appearance; None is a block of its own each time."""
+    seen: dict[Hashable, int] = {}
+    listed = names.tolist() if isinstance(names, np.ndarray) else names
+    codes = np.fromiter(
+        (
+            seen.setdefault(_Alone(n) if name is None else name, len(seen))
+            for n, name in enumerate(listed)
+        ),
+        dtype=np.int64,
+        count=len(listed),
+    )
+    return codes, len(seen)
