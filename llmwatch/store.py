@@ -13,6 +13,10 @@ from llmwatch.errors import InvalidName, StoreError
 from llmwatch.names import check_name
 
 EVENTS = "_events"
+VECTORS = "_vectors"
+BASELINES = "_baselines"
+DERIVED = (VECTORS, BASELINES)
+"""Tables of what was made from rows; a line's `parent_id` is the row, so that erasing the row erases it."""
 PRIVATE_DIRECTORY = 0o700
 
 

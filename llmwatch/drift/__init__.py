@@ -1,1 +1,1 @@
-"""Drift: has what the model is asked, or what it answers, changed?"""
+"""Drift: whether the prompts of a window differ from a baseline, by how much, and which ones are new."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from llmwatch.store import EVENTS, Project
+from llmwatch.store import BASELINES, DERIVED, EVENTS, Project
 from llmwatch.stream import media_files, steps
 from llmwatch.stream.columns import quoted
 from llmwatch.stream.duck import connect, have_columns, read_files
@@ -34,6 +34,7 @@ class Erased:
 
     rows: int = 0
     events: int = 0
+    derived: int = 0
     media: int = 0
     by_table: dict[str, int] = field(default_factory=dict)
     resumed: bool = False
@@ -101,10 +102,12 @@ def _choose(project: Project, where: str, table: str | None, done: Erased) -> _J
             done.by_table[name] = len(found)
             ids |= found
         done.rows = len(ids)
+        derived = _derived_from(reader, ids, None if table else where)
+        done.derived = len(derived)
         said = _events_about(reader, ids)
         done.events = len(said)
         media = _media_of_only(reader, project, ids, said)
-        return _Journal(sorted(ids | said), sorted(media))
+        return _Journal(sorted(ids | said | derived), sorted(media))
     finally:
         reader.close()
 
@@ -139,6 +142,14 @@ def _below(reader: Reader, table: str, ids: set[str]) -> set[str]:
     return {row[0] for row in rows}
 
 
+def _derived_from(reader: Reader, ids: set[str], where: str | None) -> set[str]:
+    """Vectors and baseline entries made from the rows; entries that fit `where` too, whose row may be gone already."""
+    found = set[str]()
+    for table in DERIVED:
+        found |= _below(reader, table, ids)
+    return found if where is None else found | _matching(reader, BASELINES, where)
+
+
 def _events_about(reader: Reader, ids: Iterable[str]) -> set[str]:
     rows = reader.execute(
         f"SELECT id FROM main.{quoted(EVENTS)} WHERE row_id IN (SELECT unnest(?::VARCHAR[]))",
@@ -166,7 +177,7 @@ def _media_of_only(reader: Reader, project: Project, ids: set[str], said: set[st
 
 def _carry_out(project: Project, journal: _Journal, done: Erased) -> None:
     ids = set(journal.ids)
-    for table in [*project.tables(), EVENTS]:
+    for table in [*project.tables(), *DERIVED, EVENTS]:
         with locked(project, table, wait=True):
             _blank_spool(project, table, ids)
             steps.reached("erase.spool-blanked")

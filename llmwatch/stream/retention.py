@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmwatch import settings as _settings
-from llmwatch.store import EVENTS, Project, Store
+from llmwatch.store import EVENTS, VECTORS, Project, Store
 from llmwatch.stream import media_files, steps
 from llmwatch.stream.lake import Lake, locked
 from llmwatch.stream.merge import merge_small
@@ -44,7 +44,7 @@ def sweep(project: Project, *, settings: Settings | None = None) -> Removed:
     removed = Removed()
     if settings.retention_days:
         cutoff = time.time() - settings.retention_days * 86400
-        for table in [*project.tables(), EVENTS]:  # what was published (objects, datasets) stays
+        for table in [*project.tables(), VECTORS, EVENTS]:  # what was published (objects, datasets) stays
             _drop(project, table, lambda file, c=cutoff: _newest(file) < c, removed)
     _keep_under_cap(project, settings, removed)
     if removed.files:
