@@ -67,14 +67,18 @@ def _parsed(name: str, text: Any) -> Any:
 
 
 def as_call(values: dict[str, Any]) -> Call:
-    """A call of Weave's; inputs and attributes are {} where they were not selected."""
     from weave.vendor.weave_server_sdk.types.call_read_response import Call
 
+    return Call(**values)
+
+
+def complete(values: dict[str, Any]) -> dict[str, Any]:
+    """With every field that a call has to have; inputs and attributes are {} where they were not selected."""
     values["inputs"] = _mapping(values.get("inputs"))
     values["attributes"] = _mapping(values.get("attributes"))
     values["trace_id"] = values.get("trace_id") or values["id"]
     values["op_name"] = values.get("op_name") or ""
-    return Call(**values)
+    return values
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -122,6 +122,10 @@ class Calls:
 
     def query_stream(self, req: Mapping[str, Any]) -> Iterator[Call]:
         """The calls asked for; nothing is locked between one and the next."""
+        return map(call_answers.as_call, self.values(req))
+
+    def values(self, req: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The calls asked for, each as its fields."""
         query, shape = self._query(req), call_answers.Shape(req)
         found = query.select(shape.columns)
         rows = self._reader().stream(found.text, found.params, query.tables)
@@ -130,7 +134,7 @@ class Calls:
                 decorate(req, batch)
             for values in batch:
                 self._expand(req, values)
-                yield call_answers.as_call(values)
+                yield call_answers.complete(values)
 
     def query_stats(self, req: Mapping[str, Any]) -> CallQueryStatsResponse:
         from weave.vendor.weave_server_sdk.types import CallQueryStatsResponse

@@ -83,6 +83,10 @@ class LocalTraceServer:
     def calls_query_stream(self, req: Req) -> Iterator[Call]:
         return self._of(req).calls.query_stream(req)
 
+    def call_values(self, req: Req) -> Iterator[dict[str, Any]]:
+        """As `calls_query_stream`, without the models: what goes over the wire."""
+        return self._of(req).calls.values(req)
+
     def calls_query_stats(self, req: Req) -> types.CallQueryStatsResponse:
         return self._of(req).calls.query_stats(req)
 

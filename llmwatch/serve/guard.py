@@ -139,7 +139,7 @@ class _Guard:
         body = _Body(receive, self._max_body, answer)
         try:
             await self._app(scope, body.receive, answer.send)
-        except _TooLarge:
+        except TooLarge:
             return
 
     def _refusal(self, scope: Scope) -> _Refusal | None:
@@ -203,7 +203,7 @@ def too_large(limit: int) -> _Refusal:
     return _Refusal(413, f"the body is larger than {limit} bytes")
 
 
-class _TooLarge(Exception):
+class TooLarge(Exception):
     """Ends an application that reads on after its request was refused."""
 
 
@@ -255,7 +255,7 @@ class _Body:
             self._read += len(message.get("body", b""))
             if self._read > self._limit:
                 await self._answer.refuse(too_large(self._limit))
-                raise _TooLarge
+                raise TooLarge
         return message
 
 
