@@ -73,6 +73,12 @@ def load(lake: Path, previous: Snapshot = EMPTY) -> Snapshot:
     return _apply(previous, actions, version, lake)
 
 
+def commits_after(lake: Path, version: int, upto: int) -> list[list[dict[str, Any]]] | None:
+    """The actions of each commit after `version` up to `upto`; None where the log no longer has them."""
+    found = [_commit(lake / "_delta_log", number) for number in range(version + 1, upto + 1)]
+    return None if None in found else [commit for commit in found if commit is not None]
+
+
 def _commit(log: Path, version: int) -> list[dict[str, Any]] | None:
     try:
         text = (log / f"{version:020d}.json").read_bytes()
@@ -104,7 +110,9 @@ def _from_checkpoint(log: Path, lake: Path, version: int) -> Snapshot:
             "WHERE add IS NOT NULL OR txn IS NOT NULL OR metaData IS NOT NULL",
             [path],
         ).fetchall()
-    actions = [dict(zip(("add", "txn", "metaData"), map(_parsed, row), strict=True)) for row in rows]
+    actions = [
+        dict(zip(("add", "txn", "metaData"), map(_parsed, row), strict=True)) for row in rows
+    ]
     return _apply(EMPTY, actions, version, lake)
 
 
