@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from llmwatch.stream.snapshot import DataFile
 
 _LEFT_OUT = frozenset({"trace_id", "turn_id", "exception"})
+_SETTLED_ROWS = 50_000
+"""A file with as many rows is seldom merged with others, so it is kept together with its like."""
 _number = count()
 
 
@@ -24,36 +27,52 @@ def narrow(columns: Iterable[Column]) -> tuple[Column, ...]:
     return tuple(c for c in columns if not (c.json or c.type == "BLOB" or c.name in _LEFT_OUT or c.widened))
 
 
+@dataclass(frozen=True)
+class _Table:
+    """Some files in one table: a table for each costs ten times as long to make."""
+
+    name: str
+    files: frozenset[Path]
+    columns: tuple[Column, ...]
+
+
 class Kept:
-    """A table in memory for each Parquet file; files never change, so what is kept is never stale."""
+    """Tables in memory that hold Parquet files; files never change, so what is kept is never stale."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
         self._database = database
-        self._tables: dict[tuple[Path, tuple[Column, ...]], str] = {}
+        self._tables: tuple[_Table, ...] = ()
 
-    def table(self, file: DataFile, columns: Sequence[Column]) -> str | None:
-        """The name of the table that holds the file; None when it is not kept (yet)."""
-        return self._tables.get((file.path, tuple(columns)))
+    def covering(
+        self, files: Sequence[DataFile], columns: Sequence[Column]
+    ) -> tuple[list[str], list[DataFile]]:
+        """The tables that hold nothing but some of these files, and the files that none of them holds."""
+        paths = {file.path for file in files}
+        fit = [t for t in self._tables if t.columns == tuple(columns) and t.files <= paths]
+        held = frozenset().union(*(table.files for table in fit))
+        return [table.name for table in fit], [file for file in files if file.path not in held]
 
     def hold(self, files: Sequence[DataFile], columns: Sequence[Column]) -> bool:
         """Keep these files and no others; whether anything changed. Runs beside queries, not in their way."""
-        wanted = {(file.path, tuple(columns)): file for file in files}
-        new = [key for key in wanted if key not in self._tables]
-        for key in new:
-            self._tables[key] = self._load(wanted[key], columns)
-        gone = [key for key in self._tables if key not in wanted]
-        for key in gone:
-            self._cursor_execute(f"DROP TABLE IF EXISTS {self._tables.pop(key)}")
-        return bool(new or gone)
+        names, missing = self.covering(files, columns)
+        staying = tuple(table for table in self._tables if table.name in names)
+        gone = [table.name for table in self._tables if table.name not in names]
+        settled = [file for file in missing if file.rows >= _SETTLED_ROWS]
+        young = [file for file in missing if file.rows < _SETTLED_ROWS]
+        made = tuple(self._load(group, columns) for group in (settled, young) if group)
+        self._tables = staying + made
+        for name in gone:
+            self._execute(f"DROP TABLE IF EXISTS {name}")
+        return bool(made or gone)
 
-    def _load(self, file: DataFile, columns: Sequence[Column]) -> str:
+    def _load(self, files: Sequence[DataFile], columns: Sequence[Column]) -> _Table:
         name = f"kept.main.{quoted(str(next(_number)))}"
         names = ", ".join(quoted(column.name) for column in columns)
-        source = have_columns(self._database.cursor(), read_files([file]), columns)
-        self._cursor_execute(f"CREATE TABLE {name} AS SELECT {names} FROM {source}")
-        return name
+        source = have_columns(self._database.cursor(), read_files(files), columns)
+        self._execute(f"CREATE TABLE {name} AS SELECT {names} FROM {source}")
+        return _Table(name, frozenset(file.path for file in files), tuple(columns))
 
-    def _cursor_execute(self, sql: str) -> None:
+    def _execute(self, sql: str) -> None:
         cursor = self._database.cursor()
         try:
             cursor.execute(sql)

@@ -350,9 +350,9 @@ class _Relation:
 
     def _kept_or_read(self, files: Sequence[DataFile], columns: Sequence[Column]) -> str:
         assert self._kept is not None
-        held = [(file, self._kept.table(file, columns)) for file in files]
-        parts = [f"SELECT * FROM {name}" for _, name in held if name is not None]
-        if missing := [file for file, name in held if name is None]:
+        held, missing = self._kept.covering(files, columns)
+        parts = [f"SELECT * FROM {name}" for name in held]
+        if missing:
             names = ", ".join(quoted(column.name) for column in columns)
             read = have_columns(self._database, read_files(missing), columns)
             parts.append(f"SELECT {names} FROM {read}")
