@@ -76,7 +76,8 @@ TABLE = (
         "destination",
         "choice",
         "Where records go: `local` keeps them in the store; `wandb` and `both` also send them to Weights & Biases; "
-        "`auto` is `wandb` when you are logged in there, else `local`.",
+        "`auto` is `wandb` when you are logged in there (a key in the environment counts when `auto` was said, not as the "
+        "default), else `local`.",
         ("auto", "local", "wandb", "both"),
     ),
     Setting("worker", "bool", "Start the background worker when something is recorded."),
@@ -122,7 +123,7 @@ TABLE = (
 
 _BY_NAME = {setting.name: setting for setting in TABLE}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-SECTIONS = ("prices", "budgets", "drift")
+SECTIONS = ("prices", "budgets", "drift", "scorers", "scoring")
 """Tables of the settings files that are a capability's own; each checks what is in its own when it reads it."""
 ROOT_ENV = "LLMWATCH_SETTINGS_ROOT"
 PROJECT_MARKS = ("llmwatch.toml", "pyproject.toml", ".git")
@@ -161,6 +162,14 @@ def load(**overrides: Any) -> Settings:
     return Settings(**values)
 
 
+def was_given(name: str) -> bool:
+    """Whether the environment or a settings file says this setting, rather than leaving the default."""
+    if os.environ.get(_BY_NAME[name].env):
+        return True
+    root = project_root()
+    return root is not None and any(name in _from_file(*file) for file in _files(root))
+
+
 def section(name: str) -> tuple[dict[str, Any], str]:
     """A capability's own table of the settings files, and where it stands: `llmwatch.toml` before `pyproject.toml`."""
     root = _root_of_sections()
@@ -170,6 +179,17 @@ def section(name: str) -> tuple[dict[str, Any], str]:
             if found:
                 return found, str(path)
     return {}, ""
+
+
+def listed(name: str) -> tuple[list[dict[str, Any]], str]:
+    """As `section`, of an array of tables: each `[[name]]` of the file that has some."""
+    root = _root_of_sections()
+    for path, above in _files(root) if root is not None else ():
+        if path.is_file() and (found := _table(_read_toml(path), above, path).get(name)):
+            if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+                raise SettingsError(f"{name} in {path} is a list of tables: write [[{name}]]")
+            return found, str(path)
+    return [], ""
 
 
 def as_markdown() -> str:
