@@ -145,6 +145,11 @@ class Calls:
         size = self._size(query) if req.get("include_total_storage_size") else None
         return CallQueryStatsResponse(count=count, total_storage_size_bytes=size)
 
+    def traces_of(self, call_ids: list[str]) -> list[str]:
+        """The traces that some calls are in."""
+        sql = f'SELECT DISTINCT trace_id FROM "{TABLE}" WHERE list_contains(?::VARCHAR[], id)'
+        return [row[0] for row in self._reader().execute(sql, [call_ids]).rows if row[0]]
+
     def total_bytes(self) -> int:
         return self._size(CallQuery({"project_id": self._project.id}))
 

@@ -87,6 +87,16 @@ class Costs:
                     if isinstance(counts, dict)
                 }
 
+    def prices(self) -> Callable[[str, datetime], tuple[float | None, float | None]]:
+        """A function of a model and a time: what an input and an output token cost; None where it is not known."""
+        own = self._by_model()
+
+        def price_of(llm_id: str, at: datetime) -> tuple[float | None, float | None]:
+            price, _ = self._price(own, llm_id, at)
+            return price.get("prompt_token_cost"), price.get("completion_token_cost")
+
+        return price_of
+
     def _add(self, llm_id: str, price: Mapping[str, Any]) -> str:
         cost_id = clock.new_id()
         effective = price.get("effective_date") or wire.from_microseconds(clock.now_us())
@@ -105,7 +115,7 @@ class Costs:
             "table": "",
             "kind": "cost",
             "name": llm_id,
-            "value": {name: given[name] for name in PRICE},
+            "value": {name: given.get(name) for name in PRICE},
         }
         events.write(self._project, self._settings, event)
         return cost_id

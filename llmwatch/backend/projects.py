@@ -8,12 +8,16 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from llmwatch.backend.call_stats import CallStats
 from llmwatch.backend.calls import Calls
 from llmwatch.backend.costs import Costs
 from llmwatch.backend.feedback import Feedback
+from llmwatch.backend.feedback_stats import FeedbackStats
 from llmwatch.backend.files import Files
 from llmwatch.backend.objects import Objects
 from llmwatch.backend.tables import Tables
+from llmwatch.backend.threads import Threads
+from llmwatch.backend.usage import Usage
 from llmwatch.store import Project, Store
 
 if TYPE_CHECKING:
@@ -39,6 +43,10 @@ class ProjectBackend:
         self.costs = Costs(project, settings, self.reader)
         include = (self.costs.include, self.feedback.include)
         self.calls = Calls(project, settings, self.reader, read_ref, include)
+        self.call_stats = CallStats(self.reader, self.costs)
+        self.feedback_stats = FeedbackStats(self.reader)
+        self.threads = Threads(self.reader)
+        self.usage = Usage(self.calls)
 
     def reader(self) -> Reader:
         """Made when something is first read: a process that only records needs no database."""

@@ -90,6 +90,18 @@ class LocalTraceServer:
     def calls_query_stats(self, req: Req) -> types.CallQueryStatsResponse:
         return self._of(req).calls.query_stats(req)
 
+    def call_stats(self, req: Req) -> types.CallStatsResponse:
+        return self._of(req).call_stats.stats(req)
+
+    def trace_usage(self, req: Req) -> types.TraceUsageResponse:
+        return self._of(req).usage.of_trace(req)
+
+    def calls_usage(self, req: Req) -> types.CallUsageResponse:
+        return self._of(req).usage.of_calls(req)
+
+    def threads_query_stream(self, req: Req) -> Iterator[types.ThreadStreamQueryResponse]:
+        return self._of(req).threads.query_stream(req)
+
     # --- objects ------------------------------------------------------------------------
 
     def obj_create(self, req: Req) -> types.ObjectCreateResponse:
@@ -181,6 +193,15 @@ class LocalTraceServer:
 
     def feedback_replace(self, req: Req) -> types.FeedbackReplaceResponse:
         return self._of(req).feedback.replace(req)
+
+    def feedback_stats(self, req: Req) -> types.FeedbackStatsResponse:
+        return self._of(req).feedback_stats.stats(req)
+
+    def feedback_aggregate(self, req: Req) -> types.FeedbackAggregateResponse:
+        return self._of(req).feedback_stats.aggregate(req)
+
+    def feedback_payload_schema(self, req: Req) -> types.FeedbackPayloadSchemaResponse:
+        return self._of(req).feedback_stats.payload_schema(req)
 
     def cost_create(self, req: Req) -> types.CostCreateResponse:
         return self._of(req).costs.create(req)

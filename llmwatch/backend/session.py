@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llmwatch import settings as settings_module
+from llmwatch import destination as destination_module
 from llmwatch.backend import quiet, seam
-from llmwatch.errors import SettingsError
+from llmwatch.destination import Decision, Wanted
 from llmwatch.settings import Settings
 from llmwatch.store import Project, open_store
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from weave.trace.weave_client import WeaveClient
 
     from llmwatch.backend.server import LocalTraceServer
+    from llmwatch.forward.sampler import AdaptiveSampler
 
 
 @dataclass
@@ -32,6 +34,8 @@ class Session:
     options: dict[str, Any]
     server: LocalTraceServer
     client: WeaveClient
+    destination: Decision = Decision(False)
+    wanted: Wanted = Wanted()
 
 
 _session: Session | None = None
@@ -42,6 +46,7 @@ def init(
     project: str | None = None,
     *,
     destination: str | None = None,
+    sampler: AdaptiveSampler | None = None,
     allow_stored_code: bool | None = None,
     postprocess_inputs: Any = None,
     postprocess_output: Any = None,
@@ -52,6 +57,8 @@ def init(
 
     `project` is `"name"` or `"entity/name"`. `settings` are any of llmwatch's settings. Calling it
     again with the same project changes nothing but what is given; with another, it moves there.
+    `destination="wandb"` also sends what is recorded to W&B Weave, from the worker and not from here; with a
+    `sampler`, a sample of it.
     `allow_stored_code=True` lets published ops be loaded, which runs their code.
 
         client = llmwatch.init("support-bot")
@@ -62,6 +69,7 @@ def init(
         wanted = _settings_for(project, arguments)
         target = open_store(wanted.store).project(wanted.entity, wanted.project)
         given = {
+            "sampler": sampler,
             "allow_stored_code": allow_stored_code,
             "postprocess_inputs": postprocess_inputs,
             "postprocess_output": postprocess_output,
@@ -144,13 +152,7 @@ def _settings_for(project: str | None, arguments: dict[str, Any]) -> Settings:
     if project is not None:
         entity, slash, name = project.strip().rpartition("/")
         names = {"entity": entity, "project": name} if slash else {"project": name}
-    wanted = settings_module.load(**{**arguments, **names})
-    if wanted.destination not in {"auto", "local"}:
-        raise SettingsError(
-            f"destination={wanted.destination!r} is not available yet: sending to Weights & Biases "
-            "comes with the forwarder. Use destination='local'"
-        )
-    return wanted
+    return settings_module.load(**{**arguments, **names})
 
 
 def _begin(
@@ -166,6 +168,7 @@ def _begin(
     seam.install()
     _make_global(client)
     _patch_integrations()
+    _decide_destination(_session)
     _record(_session)
     _at_exit()
     _announce(_session)
@@ -186,7 +189,8 @@ def _server_for(project: Project, settings: Settings) -> LocalTraceServer:
 def _client(project: Project, server: LocalTraceServer, options: dict[str, Any]) -> WeaveClient:
     from llmwatch.backend.client import LocalClient
 
-    own = {name: value for name, value in options.items() if name != "allow_stored_code"}
+    ours = {"allow_stored_code", "sampler"}
+    own = {name: value for name, value in options.items() if name not in ours}
     client = LocalClient(project.entity, project.name, server, **own)
     client._allow_unsafe_custom_obj_decode = bool(options.get("allow_stored_code"))
     return client
@@ -219,6 +223,24 @@ def _is_disabled() -> bool:
     from weave.trace.settings import should_disable_weave
 
     return should_disable_weave() or os.environ.get("WANDB_MODE", "").lower() == "disabled"
+
+
+def _decide_destination(session: Session) -> None:
+    """Note in the project, for the worker, whether what is recorded is meant for W&B. Asks nothing of the network."""
+    if _is_disabled():
+        return
+    said = "destination" in session.arguments or settings_module.was_given("destination")
+    session.destination = destination_module.decide(session.settings, said=said)
+    session.wanted = destination_module.note(
+        session.project, session.destination, **_forwarding(session.options.get("sampler"))
+    )
+
+
+def _forwarding(sampler: AdaptiveSampler | None) -> dict[str, Any]:
+    """How rows are forwarded: as given, else as the settings files say."""
+    from llmwatch.forward import options
+
+    return options.chosen(sampler)
 
 
 def _record(session: Session) -> None:
@@ -268,10 +290,30 @@ def _said(session: Session) -> str:
         return f"recording is off (WEAVE_DISABLED or WANDB_MODE); {session.project.id} can be read"
     days = session.settings.retention_days
     return (
-        f"recording {session.project.id} in {session.project.store.root}, nothing leaves this machine; "
-        "credentials are redacted; every call is sampled; "
+        f"recording {session.project.id} in {session.project.store.root}, {_said_of_destination(session)}; "
+        f"credentials are redacted; every call is {_said_of_sampling(session)}; "
         f"kept {f'{days:g} days' if days else 'for ever'}"
     )
+
+
+def _said_of_destination(session: Session) -> str:
+    wanted, decision = session.wanted, session.destination
+    if not wanted.on:
+        return "nothing leaves this machine" + (f" ({decision.why})" if decision.why else "")
+    place = f"{wanted.entity or '<your default entity>'}/{wanted.project} at {wanted.base_url}"
+    because = f" ({decision.why})" if decision.why else "" if decision.sends else " (as set before)"
+    if wanted.paused:
+        return f"meant for {place}, which waits for the end of {wanted.paused}"
+    if destination_module.credentials(wanted.base_url) is None:
+        return f"meant for {place}, which waits for `wandb login` or WANDB_API_KEY"
+    return f"sent by the worker to {place}{because}"
+
+
+def _said_of_sampling(session: Session) -> str:
+    sampler = session.wanted.sampler if session.wanted.on else None
+    if sampler is None:
+        return "sampled"
+    return f"kept here, {100 * sampler['base_rate']:g}% of ordinary traces are sent"
 
 
 # --- processes that end, and processes that fork ---------------------------------------------
