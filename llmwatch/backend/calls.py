@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llmwatch import clock
 from llmwatch.backend import call_answers, call_columns, wire
 from llmwatch.backend.call_query import TABLE, CallQuery
+from llmwatch.backend.seen import Seen
 from llmwatch.capture import bounds
 from llmwatch.errors import StoreError
 from llmwatch.store import Project
@@ -48,6 +49,7 @@ class Calls:
         self._project, self._settings, self._reader = project, settings, reader
         self._read_ref = read_ref
         self._redactor = Redactor()
+        self._seen = Seen(self._stored)
         self._decorate = (*decorate, self._total_sizes)
 
     # --- writing ------------------------------------------------------------------------
@@ -63,9 +65,18 @@ class Calls:
     def end(self, end: Mapping[str, Any]) -> None:
         self._write("end", call_columns.end_columns(end))
 
-    def complete(self, call: Mapping[str, Any]) -> None:
-        """A call that comes whole is one line."""
-        self._write("row", {**call_columns.start_columns(call), **call_columns.end_columns(call)})
+    def complete(self, batch: Iterable[Mapping[str, Any]]) -> None:
+        """A call that comes whole is one line; one that came before is put together with what there is."""
+        batch = list(batch)
+        fresh = self._seen.fresh(call["id"] for call in batch)
+        for call in batch:
+            start, end = call_columns.start_columns(call), call_columns.end_columns(call)
+            if call["id"] in fresh:
+                fresh.discard(call["id"])  # twice in one batch is twice
+                self._write("row", {**start, **end})
+            else:
+                self._write("start", start)
+                self._write("end", end)
 
     def update(self, req: Mapping[str, Any]) -> None:
         if req.get("display_name") is not None:
@@ -144,6 +155,10 @@ class Calls:
         count = self._reader().execute(found.text, found.params, query.tables).rows[0][0]
         size = self._size(query) if req.get("include_total_storage_size") else None
         return CallQueryStatsResponse(count=count, total_storage_size_bytes=size)
+
+    def _stored(self, call_ids: list[str]) -> list[str]:
+        sql = f'SELECT id FROM "{TABLE}" WHERE list_contains(?::VARCHAR[], id)'
+        return [row[0] for row in self._reader().execute(sql, [call_ids]).rows]
 
     def traces_of(self, call_ids: list[str]) -> list[str]:
         """The traces that some calls are in."""

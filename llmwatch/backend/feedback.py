@@ -13,7 +13,9 @@ from llmwatch.backend.event_queries import EventQuery, ids_only
 from llmwatch.backend.feedback_rules import checked_payload, invalid
 from llmwatch.backend.fields import Field, json_text, split
 from llmwatch.backend.fragments import Fragment, one_of, value
-from llmwatch.store import Project
+from llmwatch.backend.seen import Seen
+from llmwatch.errors import StoreError
+from llmwatch.store import EVENTS, Project
 
 if TYPE_CHECKING:
     from weave.vendor.weave_server_sdk.types import (
@@ -61,6 +63,7 @@ class Feedback:
     ) -> None:
         self._project, self._settings, self._reader = project, settings, reader
         self._read_ref = read_ref
+        self._seen = Seen(self._stored)
 
     def create(self, req: Mapping[str, Any]) -> FeedbackCreateResponse:
         from weave.vendor.weave_server_sdk.types import FeedbackCreateResponse
@@ -123,7 +126,7 @@ class Feedback:
                 {name: req.get(name) or None for name in ("weave_ref", *REFS, *DEFAULTS)}
             ),
         }
-        events.write(self._project, self._settings, event)
+        self._write(event)
         user = req.get("wb_user_id") or getpass.getuser()
         return {
             "id": feedback_id,
@@ -131,6 +134,19 @@ class Feedback:
             "payload": payload,
             "wb_user_id": user,
         }
+
+    def _write(self, event: dict[str, Any]) -> None:
+        """Feedback that is sent again, as clients do after a time-out, is there already."""
+        if self._seen.fresh([event["id"]]):
+            try:
+                events.write(self._project, self._settings, event)
+            except StoreError:
+                self._seen.forget([event["id"]])
+                raise
+
+    def _stored(self, ids: list[str]) -> list[str]:
+        sql = f'SELECT id FROM "{EVENTS}" WHERE list_contains(?::VARCHAR[], id)'
+        return [row[0] for row in self._reader().execute(sql, [ids], (EVENTS,)).rows]
 
     def _subject(self, weave_ref: str) -> tuple[str, str]:
         """The row and table of what the feedback is on; an object goes by its ref, in no table."""

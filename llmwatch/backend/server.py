@@ -63,8 +63,11 @@ class LocalTraceServer:
         return CallUpsertBatchResponse(res=done)
 
     def calls_complete(self, req: Req) -> object:
+        batches: dict[str, list[Req]] = {}
         for call in req["batch"]:
-            self._of(call).calls.complete(call)
+            batches.setdefault(call["project_id"], []).append(call)
+        for project_id, batch in batches.items():
+            self._projects.get(project_id).calls.complete(batch)
         return {}
 
     def call_read(self, req: Req) -> types.CallReadResponse:

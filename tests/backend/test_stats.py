@@ -11,7 +11,9 @@ from llmwatch.testing import deterministic
 
 
 def stats(local, **req):
-    return local.ask("call_stats", start=moment(0).isoformat(), end=moment(100), granularity=10, **req)
+    return local.ask(
+        "call_stats", start=moment(0).isoformat(), end=moment(100), granularity=10, **req
+    )
 
 
 def used(model="m", prompt=10, completion=5, *, calls=1, **more):
@@ -25,14 +27,22 @@ class TestCallStats:
             local.call(f"c{n}", at, exception="boom" if n == 1 else None)
         metrics = [{"metric": "call_count"}, {"metric": "error_count", "aggregations": ["sum"]}]
         found = stats(local, call_metrics=metrics).call_buckets
-        assert [(b["sum_call_count"], b["sum_error_count"]) for b in found] == [(2, 1), (1, 0), (1, 0)]
+        assert [(b["sum_call_count"], b["sum_error_count"]) for b in found] == [
+            (2, 1),
+            (1, 0),
+            (1, 0),
+        ]
         assert found[1]["timestamp"] == moment(10).isoformat()
 
     def test_latency_has_the_aggregates_that_were_asked_for(self, local):
         for n, took in enumerate((1, 2, 3, 4)):
             local.call(f"c{n}", n, took=took)
         local.start("running", 4)
-        spec = {"metric": "latency_ms", "aggregations": ["avg", "max", "count"], "percentiles": [50, 97.5]}
+        spec = {
+            "metric": "latency_ms",
+            "aggregations": ["avg", "max", "count"],
+            "percentiles": [50, 97.5],
+        }
         [bucket] = stats(local, call_metrics=[spec]).call_buckets
         assert bucket == {
             "timestamp": moment(0).isoformat(),
@@ -46,7 +56,9 @@ class TestCallStats:
     def test_a_filter_selects_the_calls(self, local):
         local.call("root")
         local.call("child", 1, parent_id="root", trace_id="root")
-        found = stats(local, call_metrics=[{"metric": "call_count"}], filter={"trace_roots_only": True})
+        found = stats(
+            local, call_metrics=[{"metric": "call_count"}], filter={"trace_roots_only": True}
+        )
         assert [b["sum_call_count"] for b in found.call_buckets] == [1]
 
     def test_a_token_is_counted_once_though_the_parent_sums_it_up(self, local):
@@ -133,7 +145,9 @@ class TestUsage:
         assert answer.unfinished_call_ids == ["b"]
 
     def test_costs_are_none_unless_asked_for_and_known(self, local):
-        local.ask("cost_create", costs={"m": {"prompt_token_cost": 2, "effective_date": moment(-1)}})
+        local.ask(
+            "cost_create", costs={"m": {"prompt_token_cost": 2, "effective_date": moment(-1)}}
+        )
         local.call("a", summary=used())
         plain = local.ask("calls_usage", call_ids=["a"]).call_usage["a"]["m"]
         priced = local.ask("calls_usage", call_ids=["a"], include_costs=True).call_usage["a"]["m"]
@@ -187,7 +201,11 @@ class TestThreads:
         from weave.trace.errors import InvalidRequest
 
         with pytest.raises(InvalidRequest):
-            list(local.ask("threads_query_stream", sort_by=[{"field": "1; DROP", "direction": "asc"}]))
+            list(
+                local.ask(
+                    "threads_query_stream", sort_by=[{"field": "1; DROP", "direction": "asc"}]
+                )
+            )
 
 
 class TestFeedbackStats:
@@ -207,7 +225,11 @@ class TestFeedbackStats:
         return local.ask("feedback_stats", feedback_type="stars", **times, **req)
 
     def test_numbers_are_aggregated_in_each_bucket_and_in_all(self, local):
-        metric = {"json_path": "output.score", "aggregations": ["avg", "count"], "percentiles": [50]}
+        metric = {
+            "json_path": "output.score",
+            "aggregations": ["avg", "count"],
+            "percentiles": [50],
+        }
         found = self.ask(local, metrics=[metric])
         assert [b["count"] for b in found.buckets] == [0, 4]
         assert found.buckets[1]["avg_output_score"] == 3
@@ -225,7 +247,9 @@ class TestFeedbackStats:
         assert found.window_stats["output_ok"] == {"count_true": 2, "count_false": 1}
 
     def test_the_schema_names_what_can_be_counted(self, local):
-        found = local.ask("feedback_payload_schema", start=moment(-30), feedback_type="stars", end=moment(1))
+        found = local.ask(
+            "feedback_payload_schema", start=moment(-30), feedback_type="stars", end=moment(1)
+        )
         assert {p.json_path: p.value_type for p in found.paths} == {
             "output.score": "categorical",
             "output.ok": "boolean",
