@@ -6,11 +6,11 @@ import atexit
 import os
 import sys
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from llmwatch import settings as settings_module
 from llmwatch import destination as destination_module
+from llmwatch import settings as settings_module
 from llmwatch.backend import quiet, seam
 from llmwatch.destination import Decision, Wanted
 from llmwatch.settings import Settings
@@ -34,8 +34,8 @@ class Session:
     options: dict[str, Any]
     server: LocalTraceServer
     client: WeaveClient
-    destination: Decision = Decision(False)
-    wanted: Wanted = Wanted()
+    destination: Decision = field(default_factory=lambda: Decision(False))
+    wanted: Wanted = field(default_factory=Wanted)
 
 
 _session: Session | None = None

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 SUBSCRIBERS = (
     "llmwatch.worker.compaction:Compaction",
     "llmwatch.worker.compaction:Retention",
+    "llmwatch.forward.subscriber:Forwarding",
 )
 
 

@@ -161,13 +161,6 @@ def test_a_ref_can_be_read_before_init(home):
     assert weave_client_context.get_weave_client() is None
 
 
-@pytest.mark.parametrize("destination", ["wandb", "both"])
-def test_a_destination_that_is_not_there_yet_is_named(home, destination):
-    with pytest.raises(SettingsError, match=destination):
-        llmwatch.init("bot", destination=destination)
-    assert not session.is_active()
-
-
 def test_a_setting_that_does_not_exist_is_refused(home):
     with pytest.raises(SettingsError, match="retention_days"):
         llmwatch.init("bot", retention_day=3)

@@ -1,0 +1,253 @@
+"""One project's forwarding: a pass takes what is new from each lane, sends it, and remembers how far it came."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from llmwatch import clock
+from llmwatch.backend.projects import Projects
+from llmwatch.forward import lanes
+from llmwatch.forward.connection import Connection, NoCredentials
+from llmwatch.forward.lanes import Events, Sender
+from llmwatch.forward.publish import Publisher
+from llmwatch.forward.sampler import AdaptiveSampler
+from llmwatch.forward.sampling import Sampling
+from llmwatch.forward.state import State
+from llmwatch.forward.trouble import Backoff, Later, Rejected, meaning
+from llmwatch.store import EVENTS
+from llmwatch.stream import deletions
+from llmwatch.stream.follow import Follower
+
+if TYPE_CHECKING:
+    from llmwatch.destination import Wanted
+    from llmwatch.settings import Settings
+    from llmwatch.store import Project
+
+BATCH = 500
+TRACES = 100
+NAME = "forward"
+"""The forwarder's name among the followers of a table."""
+
+
+class Forwarder:
+    """Sends what a project records to W&B. One of a project at a time, in one thread."""
+
+    def __init__(
+        self,
+        project: Project,
+        settings: Settings,
+        wanted: Wanted,
+        *,
+        backoff: Backoff | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.project, self.wanted = project, wanted
+        self.backoff = backoff or Backoff()
+        self._settings, self._now = settings, now
+        self.state = State(project)
+        self._backends = Projects(project.store, settings)
+        self._here = self._backends.get(project.id)
+        self._reader = self._here.reader()
+        self._connection = Connection(wanted)
+        self._publisher = Publisher(self._here, self._connection, self.state)
+        self._sender = Sender(self._connection, self._publisher, self.state)
+        self._events = Events(self._reader, self.state, self._sender, wanted)
+        self._followers: dict[str, Follower] = {}
+        self._sampling: Sampling | None = None
+        if wanted.sampler is not None:
+            sampler = AdaptiveSampler.from_dict(wanted.sampler)
+            self._sampling = Sampling(sampler, self.state, self._reader)
+
+    def close(self) -> None:
+        for follower in self._followers.values():
+            follower.close()
+        self._here.close()
+        self._connection.close()
+        self.state.close()
+
+    def run(self, *, seconds: float = 10.0, settle: bool = False) -> bool:
+        """One pass, for about so long; True when there was something to do.
+
+        What has to wait is tried again by a later pass. `settle` has the sampler decide about everything it holds.
+        """
+        if self.wanted.paused or self.backoff.wait_s > 0:
+            return False
+        until = self._now() + seconds
+        try:
+            worked = self._pass(until, settle=settle)
+        except Later as later:
+            self._wait(later)
+            return not isinstance(later, NoCredentials)
+        except Exception as fault:
+            self._wait(Later(f"a fault of llmwatch's: {type(fault).__name__}: {fault}"))
+            raise
+        self.backoff.worked()
+        if worked:
+            self._note(None)
+        return worked
+
+    @property
+    def progress(self) -> float:
+        """Grows with everything that was sent."""
+        return sum(self.state.counts().values())
+
+    def lag(self) -> int:
+        """About how many rows, events and publications there are that no pass has taken."""
+        return sum(self._follower(table).lag() for table in self._tables())
+
+    # --- a pass -----------------------------------------------------------------------------
+
+    def _pass(self, until: float, *, settle: bool) -> bool:
+        worked = self._delete()
+        worked |= self._lane(lanes.OBJECTS, self._take_published, until)
+        for table in self.project.tables():
+            worked |= self._lane(table, lambda rows, t=table: self._take_rows(rows, t), until)  # type: ignore[misc]
+        worked |= self._send_sampled(until, settle=settle)
+        worked |= self._lane(EVENTS, self._take_events, until)
+        worked |= self._events.send_waiting()
+        worked |= self._send_sampled(until, settle=False)  # an event may have had a trace kept
+        worked |= self._send_dead_again()
+        return worked | self._delete()
+
+    def _lane(self, table: str, take: Callable[[list[Any]], None], until: float) -> bool:
+        """Batches of one table until it is empty or time is up; each is committed when it is done."""
+        follower, worked = self._follower(table), False
+        while self._now() < until:
+            looked = clock.now_us()
+            rows = follower.batch(BATCH)
+            if not rows:
+                self.state.note(f"caught up: {table}", str(looked))
+                break
+            try:
+                take(rows)
+            except Exception as error:
+                follower.rewind()  # nothing of the batch is given up
+                raise self._meant_by(error) from error
+            follower.commit()
+            worked = True
+        return worked
+
+    def _take_rows(self, rows: list[Any], table: str) -> None:
+        if self._sampling is not None:
+            lanes.sample_rows(rows, table, self.wanted, self.state, self._sampling)
+        else:
+            lanes.take_rows(rows, table, self.wanted, self.state, self._sender)
+
+    def _take_published(self, rows: list[Any]) -> None:
+        lanes.take_published(rows, self.wanted, self.state, self.project.id, self._publisher)
+
+    def _take_events(self, events: list[Any]) -> None:
+        if self._sampling is not None:
+            self._sampling.hear(events)
+        self._events.take(events, may_wait=self._sampling is None)
+
+    def _send_sampled(self, until: float, *, settle: bool) -> bool:
+        """Send the traces that the sampler keeps, each whole, with its weight."""
+        if self._sampling is None:
+            return False
+        worked = False
+        self._sampling.decide(settle=settle)
+        while self._now() < until and (kept := self._sampling.kept(TRACES)):
+            for table, rows in self._sampling.rows_of(kept):
+                about = {row["id"]: unit.about for row, unit in rows}
+                self._guarded(lambda t=table, r=rows, a=about: self._send_traces(t, r, a))  # type: ignore[misc]
+            self._sampling.sent(kept)
+            worked = True
+        return worked
+
+    def _send_traces(self, table: str, rows: list[Any], about: dict[str, Any]) -> None:
+        self._sender.rows((row for row, _ in rows), table, about)
+        self._sender.events(self._events.about(list(about)))
+
+    def _send_dead_again(self) -> bool:
+        """What was refused and somebody asked to try again."""
+        asked = self.state.dead(again=True)
+        for kind, item_id, source, *_ in asked:
+            self.state.unbury(kind, [item_id])
+            if kind in {"object", "file"}:
+                self._publish_again(kind, item_id)
+            elif kind == lanes.FEEDBACK:
+                events = self._events.read([item_id])
+                self._guarded(lambda e=events: self._sender.events(e))  # type: ignore[misc]
+            else:
+                rows = lanes.rows_by_id(self._reader, source, [item_id])
+                self._guarded(lambda r=rows, s=source: self._sender.rows(r, s))  # type: ignore[misc]
+        return bool(asked)
+
+    def _publish_again(self, kind: str, item_id: str) -> None:
+        if kind == "object":
+            self.state.run("DELETE FROM published WHERE ref = ?", (item_id,))
+            self._guarded(lambda: self._publisher.ref(item_id))
+        else:
+            self.state.run("DELETE FROM published WHERE ref = ?", (f"file:{item_id}",))
+            self._guarded(lambda: self._publisher.again(item_id))
+
+    def _delete(self) -> bool:
+        """Forward what was deleted or erased here, as far as it was sent."""
+        ids = deletions.waiting(self.project)
+        if not ids:
+            return False
+        for first in range(0, len(ids), BATCH):
+            some = ids[first : first + BATCH]
+            there = self.state.sent_of(some) | self.state.doubtful_of(some)
+            if there:
+                gone = sorted(there)
+                self._guarded(lambda g=gone: self._sender.delete(g))  # type: ignore[misc]
+                self.state.count("deleted", len(there))
+            self._forget(some)
+        deletions.dealt_with(self.project, len(ids))
+        return True
+
+    def _forget(self, ids: list[str]) -> None:
+        with self.state.at_once():
+            self.state.forget(ids)
+            self.state.run_many(
+                "DELETE FROM waiting WHERE id = ? OR row_id = ?", [(i, i) for i in ids]
+            )
+            self.state.run_many("DELETE FROM dead WHERE id = ?", [(i,) for i in ids])
+        if self._sampling is not None:
+            self._sampling.forget(ids)
+
+    # --- what goes wrong --------------------------------------------------------------------
+
+    def _guarded(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except Exception as error:
+            raise self._meant_by(error) from error
+
+    def _meant_by(self, error: Exception) -> Exception:
+        """An error of the network as `Later`; a fault of ours as it is, to be reported."""
+        if isinstance(error, (Later, Rejected)) or hasattr(error, "response"):
+            why = meaning(error)
+            return why if isinstance(why, Later) else Later(str(why), in_doubt=False)
+        return error
+
+    def _wait(self, later: Later) -> None:
+        self.backoff.failed(later.after_s)
+        self._note(str(later))
+        if later.status in {401, 403, 404}:
+            self._connection.reset()
+
+    def _note(self, problem: str | None) -> None:
+        with self.state.at_once():
+            self.state.note("problem", problem)
+            self.state.note("problem at" if problem else "worked at", str(clock.now_us()))
+            tries = time.time() + self.backoff.wait_s
+            self.state.note("next try", str(int(tries * 1e6)) if problem else None)
+            if not problem:
+                self.state.note("project", self._connection.project_id)
+
+    # --- lanes ------------------------------------------------------------------------------
+
+    def _tables(self) -> list[str]:
+        return [lanes.OBJECTS, *self.project.tables(), EVENTS]
+
+    def _follower(self, table: str) -> Follower:
+        if table not in self._followers:
+            self._followers[table] = Follower(
+                self.project, table, NAME, self._settings, reader=self._reader, patched=True
+            )
+        return self._followers[table]

@@ -1,0 +1,105 @@
+"""The forwarder as a subscriber of the worker: a thread of its own, so that a slow network holds nothing up."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from llmwatch import destination, faults
+from llmwatch.store import ensure
+from llmwatch.stream import fork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmwatch.destination import Wanted
+    from llmwatch.forward.forwarder import Forwarder
+    from llmwatch.settings import Settings
+    from llmwatch.store import Project, Store
+
+_LOOK_EVERY_S = 1.0
+_KEEPS_WORKER_S = 3600.0
+"""How long an outage keeps an otherwise idle worker alive; after that, the next one goes on."""
+
+
+class Forwarding:
+    """Runs a pass over every project that is meant for W&B, again and again."""
+
+    name = "forwarding"
+
+    def __init__(self) -> None:
+        self._forwarders: dict[str, tuple[Wanted, Forwarder]] = {}
+        self._thread: threading.Thread | None = None
+        self._next = 0.0
+        self._worked = False
+        self._worked_at = time.monotonic()
+
+    def tick(self, store: Store, settings: Settings) -> bool:
+        """Start a pass unless one runs; whether there is something to do, as far as is known."""
+        if self._thread is not None and self._thread.is_alive():
+            return self._is_worth_waiting_for()
+        if time.monotonic() >= self._next:
+            wanted = [project for project in store.projects() if destination.read(project).on]
+            if wanted:
+                self._next = time.monotonic() + _LOOK_EVERY_S
+                self._thread = threading.Thread(
+                    target=self._run, args=(wanted, settings), name="llmwatch-forward", daemon=True
+                )
+                self._thread.start()
+        return self._is_worth_waiting_for()
+
+    def _is_worth_waiting_for(self) -> bool:
+        return self._worked and time.monotonic() - self._worked_at < _KEEPS_WORKER_S
+
+    def _run(self, projects: list[Project], settings: Settings) -> None:
+        worked = False
+        for project in projects:
+            with faults.contained(
+                f"{project.id} could not be forwarded to W&B. Nothing is lost, rows wait; "
+                "`llmwatch forward --status` says more"
+            ):
+                worked |= self._pass(project, settings)
+        self._worked = worked
+
+    def _pass(self, project: Project, settings: Settings) -> bool:
+        with alone(project) as free:
+            if not free:
+                return False
+            forwarder = self._forwarder(project, settings)
+            before = forwarder.progress
+            worked = forwarder.run()
+            if forwarder.progress != before:
+                self._worked_at = time.monotonic()
+            return worked
+
+    def _forwarder(self, project: Project, settings: Settings) -> Forwarder:
+        from llmwatch.forward.forwarder import Forwarder
+
+        wanted = destination.read(project)
+        known = self._forwarders.get(project.id)
+        if known is not None and known[0] == wanted:
+            return known[1]
+        if known is not None:
+            known[1].close()
+        made = Forwarder(project, settings, wanted)
+        self._forwarders[project.id] = (wanted, made)
+        return made
+
+
+@contextmanager
+def alone(project: Project) -> Iterator[bool]:
+    """Whether this process may forward the project now: another may be at it."""
+    path = project.lock("forward")
+    ensure(path.parent)
+    fd = fork.open_held(path, os.O_RDWR | os.O_CREAT)
+    if not fork.lock(fd):
+        fork.close_only(fd)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        fork.let_go(fd)
