@@ -35,7 +35,7 @@ def chosen(
     """Groups for the rows of (reference, window), and what they are.
 
     Sessions when rows have them, else users, else stretches of time: of as many rows on both sides,
-    and so long that the smaller side has twice `minimum` of them. A row without its session or user is
+    and so long that the smaller side has hardly more than `minimum` of them. A row without its session or user is
     a group of its own.
 
     >>> chosen(sessions=(["a", "a", None], ["b", "b"]))[1]
@@ -47,7 +47,7 @@ def chosen(
     if times_us is None or not all(len(side) for side in times_us):
         return (None, None), "rows"
     reference, window = (np.asarray(side, dtype=np.int64) for side in times_us)
-    rows = max(1, min(len(reference), len(window)) // (2 * minimum))
+    rows = max(1, min(len(reference), len(window)) * 3 // (4 * minimum))
     return (_stretches(reference, rows), _stretches(window, rows)), "stretches of time"
 
 

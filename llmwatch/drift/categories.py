@@ -162,6 +162,7 @@ def _parts(
 
 def _statistics(window: Floats, reference: Floats) -> Floats:
     """Chi-square, PSI and total variation, each times what keeps unequal blocks on the quiet side."""
+    window, reference = window.astype(np.float64), reference.astype(np.float64)  # ties stay ties
     both = window + reference
     rows, others = (side.sum(axis=1, keepdims=True) for side in (window, reference))
     surplus = window - both * rows / (rows + others)

@@ -36,10 +36,10 @@ def exchange(
 def _count(
     design: Design, sums: npt.NDArray[np.float32], statistics: Statistics, times: int
 ) -> tuple[Floats, Floats, int]:
-    whole = sums.sum(axis=0, dtype=np.float64)
+    whole = sums.sum(axis=0, dtype=np.float64).astype(np.float32)
     observed = extreme = np.zeros(0)
     for number, dealt in enumerate(design.exchanges(times + 1)):
-        window = (dealt @ sums).astype(np.float64)
+        window = dealt @ sums
         values = statistics(window, whole - window)
         if number == 0:
             observed, values = values[0], values[1:]

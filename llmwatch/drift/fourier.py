@@ -10,7 +10,7 @@ import numpy as np
 from llmwatch.drift.blocks import Floats
 
 _FREQUENCIES = 128
-_SAMPLE = 500  # rows of each side that the bandwidth is taken from
+_SAMPLE = 100  # rows of each side that the bandwidth is taken from
 
 
 def features(before: Floats, now: Floats, seed: int) -> Callable[[Floats], Floats]:

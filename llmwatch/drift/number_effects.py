@@ -36,6 +36,18 @@ def _percentile(values: Floats, q: Any) -> Floats:
     return np.asarray(np.quantile(values, q, method="inverted_cdf"))
 
 
+def wasserstein(before: Floats, now: Floats) -> float | None:
+    """The mean distance that values would have to move, in the column's units."""
+    scale = float(max(np.abs(before).max(), np.abs(now).max())) or 1.0  # so that nothing overflows
+    values = np.sort(np.concatenate([before, now]) / scale)
+    below = [
+        np.searchsorted(np.sort(side / scale), values[:-1], "right") / len(side)
+        for side in (before, now)
+    ]
+    distance = float((np.abs(below[0] - below[1]) * np.diff(values)).sum()) * scale
+    return distance if np.isfinite(distance) else None
+
+
 def edges_of(before: Floats) -> Floats:
     """Bins fixed by the deciles of the reference; fewer where it has few distinct values."""
     edges = np.unique(_percentile(before, _DECILES))

