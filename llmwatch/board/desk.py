@@ -1,0 +1,93 @@
+"""What the server has open: one reader a project, the sources over it, and threads that ask."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from llmwatch.board.pages import Orders
+from llmwatch.board.source import Source
+from llmwatch.errors import NotFound
+from llmwatch.settings import Settings
+from llmwatch.store import EVENTS, Store, is_internal
+from llmwatch.stream.query import Reader
+
+T = TypeVar("T")
+THREADS = 12
+AT_ONCE = 2
+"""Questions of one request that run side by side: a page with many panels leaves room for another."""
+
+
+class Desk:
+    """Opened once for a server; every request asks here."""
+
+    def __init__(
+        self, store: Store, settings: Settings, *, read_only: bool = False, home: str | None = None
+    ) -> None:
+        self.store, self.settings, self.read_only = store, replace(settings, store=str(store.root)), read_only
+        self.home = home
+        self.orders = Orders()
+        self._lock = threading.Lock()
+        self._readers: dict[str, Reader] = {}
+        self._sources: dict[tuple[str, str], Source] = {}
+        self._threads = ThreadPoolExecutor(THREADS, "llmwatch-board")
+
+    def source(self, entity: str, project: str, table: str) -> Source:
+        """The table, which has to be there: asking for a mistyped one must not make it."""
+        where = self.store.project(entity, project)
+        if is_internal(table) or table not in where.tables():
+            known = ", ".join(where.tables()) or "none"
+            raise NotFound(f"there is no table {table!r} in {where.id}; there are: {known}")
+        with self._lock:
+            reader = self._readers.get(where.id)
+            if reader is None:
+                reader = self._readers[where.id] = Reader(where, self.settings, keep=True)
+            key = (where.id, table)
+            if key not in self._sources:
+                self._sources[key] = Source(where, table, reader)
+            return self._sources[key]
+
+    async def run(self, work: Callable[..., T], *given: Any, reader: Reader | None = None) -> T:
+        """Work on a thread; when who asked goes away, its query is ended."""
+        thread: list[int] = []
+        started = threading.Event()
+
+        def working() -> T:
+            thread.append(threading.get_ident())
+            started.set()
+            return work(*given)
+
+        future = asyncio.get_running_loop().run_in_executor(self._threads, working)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if not future.cancel() and started.is_set() and reader is not None:
+                reader.interrupt(thread[0])
+            future.add_done_callback(_ignore)
+            raise
+
+    def tables(self) -> list[dict[str, Any]]:
+        """Every table of the store, by project."""
+        return [
+            {"project": project.id, "table": table}
+            for project in self.store.projects()
+            for table in project.tables()
+        ]
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for reader in self._readers.values():
+            reader.close()
+
+
+def _ignore(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+__all__ = ["AT_ONCE", "EVENTS", "Desk", "partial"]

@@ -1,0 +1,263 @@
+"""Rows for a table that scrolls: pages from anywhere in any order, at a million rows as at ten."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llmwatch import clock
+from llmwatch.board.choice import Choice
+from llmwatch.board.source import Seen, Source
+from llmwatch.store import EVENTS
+from llmwatch.stream.columns import quoted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PREVIEW = 240
+"""Characters of a text that a cell of the table is given."""
+MOST_ROWS = 500
+MOST_COLUMNS = 60
+_KEPT_ORDERS = 6
+_SLICE = 20_000
+_ALWAYS = ("id", "trace_id", "parent_id", "status")
+
+
+@dataclass(frozen=True)
+class Sort:
+    """By a column, or by the time recorded when there is none."""
+
+    column: str | None = None
+    descending: bool = True
+
+    @classmethod
+    def parse(cls, text: str | None) -> Sort:
+        if not text or text in ("-timestamp", "timestamp"):
+            return cls(None, text != "timestamp")
+        return cls(text[1:], True) if text.startswith("-") else cls(text, False)
+
+
+class Orders:
+    """The times of the rows of a choice, in the order of a sort: where any page of them begins and ends.
+
+    Eight bytes a row; the last few are kept, so scrolling asks for rows only.
+    """
+
+    def __init__(self) -> None:
+        self._orders: OrderedDict[object, NDArray[Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, source: Source, choice: Choice, sort: Sort, extra: str) -> NDArray[Any]:
+        key = (source.id, choice, sort, extra)
+        with self._lock:
+            if (found := self._orders.get(key)) is not None:
+                self._orders.move_to_end(key)
+                return found
+        made = self._make(source, choice, sort, extra)
+        with self._lock:
+            self._orders[key] = made
+            while len(self._orders) > _KEPT_ORDERS:
+                self._orders.popitem(last=False)
+        return made
+
+    def clear(self) -> None:
+        with self._lock:
+            self._orders.clear()
+
+    @staticmethod
+    def _make(source: Source, choice: Choice, sort: Sort, extra: str) -> NDArray[Any]:
+        import duckdb
+
+        where, params = choice.where()
+        sql = (
+            f'SELECT epoch_us("llmwatch ts") AS at FROM hot.{quoted(source.table)} WHERE {where}{extra} '
+            f"ORDER BY {_order(source, sort)}"
+        )
+        tables = (source.table, EVENTS) if choice.says else (source.table,)
+        try:
+            found: NDArray[Any] = source.reader.numpy(sql, params, tables)["at"]
+        except duckdb.BinderException:
+            found = source.reader.numpy(sql.replace("FROM hot.", "FROM keyed.", 1), params, tables)["at"]
+        return found
+
+
+def _order(source: Source, sort: Sort) -> str:
+    down = "DESC" if sort.descending else "ASC"
+    ties = f'"llmwatch ts" {down}, "llmwatch writer" {down}, "llmwatch seq" {down}'
+    if sort.column is None:
+        return ties
+    return f"{source.sql_of(sort.column)} {down} NULLS LAST, {ties}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of rows: columns, values row by row, what was said about them, and how many there are in all."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    said: dict[str, list[dict[str, Any]]]
+    total: int | None
+    reached: int | None = None
+    """For a text search: how far back (in microseconds) the rows were looked through."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "columns": self.columns,
+            "rows": self.rows,
+            "said": self.said,
+            "total": self.total,
+            "reached": self.reached,
+        }
+
+
+def page(source: Source, orders: Orders, choice: Choice, asked: Mapping[str, Any]) -> Page:
+    """Rows `offset` to `offset + limit` of the choice in the order asked for."""
+    sort = Sort.parse(asked.get("sort"))
+    offset = max(0, int(asked.get("offset") or 0))
+    limit = min(MOST_ROWS, max(1, int(asked.get("limit") or 100)))
+    columns = _columns(source, asked.get("columns"))
+    extra = ' AND "llmwatch parent_id" IS NULL' if asked.get("roots") else ""
+    if choice.search and sort.column is None:
+        return _searched(source, choice, sort, extra, columns, offset, limit)
+    order = orders.get(source, choice, sort, extra)
+    times = order[offset : offset + limit].tolist()
+    rows = _fetched(source, choice, sort, extra, columns, times, skip=_ties(order, offset))
+    return Page([seen.name for seen in columns], rows, said_about(source, rows), len(order))
+
+
+def _columns(source: Source, asked: Any) -> list[Seen]:
+    """The columns to show, after those that every row has for the page itself."""
+    known = source.columns()
+    names = asked if isinstance(asked, list) and asked else [n for n, seen in known.items() if seen.known > 0]
+    own = [Seen(f"_{name}", "text", f"llmwatch {name}", 1.0) for name in _ALWAYS]
+    at = Seen("_at", "time", "llmwatch ts", 1.0)
+    return [*own, at, *(known[name] for name in names[:MOST_COLUMNS] if name in known)]
+
+
+def _ties(order: NDArray[Any], offset: int) -> int:
+    """How many rows before the page have the time of its first row: its query finds them too."""
+    count = 0
+    while offset and offset - count > 0 and order[offset - count - 1] == order[offset : offset + 1]:
+        count += 1
+    return count
+
+
+def _fetched(
+    source: Source, choice: Choice, sort: Sort, extra: str, columns: Sequence[Seen], times: list[int], *, skip: int
+) -> list[list[Any]]:
+    if not times:
+        return []
+    where, params = choice.where()
+    if sort.column is None:
+        at = f'"llmwatch ts" BETWEEN make_timestamptz({min(times)}) AND make_timestamptz({max(times)})'
+    else:
+        at = f'"llmwatch ts" IN ({", ".join(f"make_timestamptz({time})" for time in sorted(set(times)))})'
+    sql = (
+        f"SELECT {', '.join(map(_cell, columns))} FROM keyed.{quoted(source.table)} "
+        f"WHERE {at} AND {where}{extra} ORDER BY {_order(source, sort)} LIMIT {len(times)} OFFSET {skip}"
+    )
+    return [list(row) for row in source.execute(sql, params, events=choice.says).rows]
+
+
+def _cell(seen: Seen) -> str:
+    """A cell's value: a text is cut, for the row itself shows the whole of it."""
+    name = quoted(seen.sql)
+    if seen.type == "time":
+        return f"epoch_us({name})"
+    if seen.type in ("text", "json"):
+        return f"left({name}, {PREVIEW})"
+    if seen.type == "bytes":
+        return f"octet_length({name})"
+    return f"CASE WHEN isfinite({name}) THEN {name} END" if seen.type == "number" and _is_float(seen) else name
+
+
+def _is_float(seen: Seen) -> bool:
+    return seen.sql.removeprefix("llmwatch ") in ("latency_ms", "ttft_ms", "cost_usd")
+
+
+# --- text search ---------------------------------------------------------------------------
+
+
+def _searched(
+    source: Source, choice: Choice, sort: Sort, extra: str, columns: Sequence[Seen], offset: int, limit: int
+) -> Page:
+    """Looks slice by slice from one end until there are enough rows: words that are frequent are found at once."""
+    rows: list[list[Any]] = []
+    wanted, reached = offset + limit, None
+    for start, end in _slices(source, choice, sort):
+        part = choice.between(start, end)
+        where, params = part.where()
+        sql = (
+            f"SELECT {', '.join(map(_cell, columns))} FROM keyed.{quoted(source.table)} "
+            f"WHERE {where}{extra} ORDER BY {_order(source, sort)} LIMIT {wanted - len(rows)}"
+        )
+        rows += [list(row) for row in source.execute(sql, params, events=choice.says).rows]
+        if len(rows) >= wanted:
+            reached = start if sort.descending else end
+            break
+    found = rows[offset:]
+    total = len(rows) if len(rows) < wanted else None
+    return Page([seen.name for seen in columns], found, said_about(source, found), total, reached)
+
+
+def _slices(source: Source, choice: Choice, sort: Sort) -> Iterator[tuple[int | None, int | None]]:
+    """Spans of time with a growing number of rows in each, from the end that the sort begins with."""
+    where, params = choice.where(searched=False)
+    times = source.reader.numpy(
+        f'SELECT epoch_us("llmwatch ts") AS at FROM keyed.{quoted(source.table)} WHERE {where} ORDER BY 1',
+        params,
+        (source.table, EVENTS),
+    )["at"]
+    size, done = _SLICE, 0
+    while done < len(times):
+        upto = min(len(times), done + size)
+        if sort.descending:
+            low, high = times[len(times) - upto], times[len(times) - done - 1]
+        else:
+            low, high = times[done], times[upto - 1]
+        yield int(low), int(high) + 1
+        done, size = _past(times, sort, upto, int(low), int(high)), min(size * 2, 320_000)
+
+
+def _past(times: NDArray[Any], sort: Sort, upto: int, low: int, high: int) -> int:
+    """Rows of one microsecond are in one slice, so none is found twice."""
+    import numpy as np
+
+    if sort.descending:
+        return len(times) - int(np.searchsorted(times, low, side="left"))
+    return int(np.searchsorted(times, high, side="right")) or upto
+
+
+# --- what was said about them --------------------------------------------------------------
+
+
+def said_about(source: Source, rows: Sequence[Sequence[Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Feedback, scores and labels of some rows, by row id."""
+    ids = [row[0] for row in rows]
+    if not ids:
+        return {}
+    marks = ", ".join("?" * len(ids))
+    found: dict[str, list[dict[str, Any]]] = {}
+    for view in ("feedback", "scores", "labels"):
+        result = source.reader.execute(
+            f"SELECT row_id, id, kind, name, left(value, {PREVIEW * 4}) AS value, creator, epoch_us(ts) AS at "
+            f"FROM said.{view} WHERE row_id IN ({marks}) ORDER BY ts, writer, seq",
+            ids,
+            (EVENTS,),
+        )
+        for event in result.dicts():
+            found.setdefault(event.pop("row_id"), []).append(event)
+    return found
+
+
+def newest(source: Source, choice: Choice, since: int) -> int:
+    """How many rows of the choice were recorded after a time."""
+    where, params = choice.between(since + 1, None).where()
+    sql = f"SELECT count(*) FROM keyed.{quoted(source.table)} WHERE {where}"
+    return int(source.execute(sql, params, events=choice.says).rows[0][0])
+
+
+__all__ = ["Orders", "Page", "clock", "page"]
