@@ -32,7 +32,8 @@ class Follower:
     is folded in). A row that was deleted or erased before its turn does not come. Compaction, merging, rotation and
     retention change nothing of this. One follower of a name at a time; not for several threads at once.
 
-    `start="now"` leaves out what is there when a name is first used; that moment is remembered at once.
+    `start="now"` leaves out what is there when a name is first used, a time in microseconds what was recorded before
+    that time; either is remembered from the first use on.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Follower:
         name: str,
         settings: Settings | None = None,
         *,
-        start: Literal["beginning", "now"] = "beginning",
+        start: Literal["beginning", "now"] | int = "beginning",
         reader: Reader | None = None,
         patched: bool = False,
     ) -> None:
@@ -53,8 +54,11 @@ class Follower:
         self._patched = patched
         self._turn = ""
         self._begin()
-        if start == "now" and not self._path.exists():
-            self._skip_what_is_there()
+        if start != "beginning" and not self._path.exists():
+            if start == "now":
+                self._skip_what_is_there()
+            else:
+                self._position.since = start
             self.commit()
 
     def _begin(self) -> None:
@@ -142,6 +146,8 @@ class Follower:
         if position.passed(arrival.writer, arrival.seq):
             return half_seen and t is None  # put together by the compactor since
         position.advance(arrival.writer, arrival.seq, arrival.ts)
+        if arrival.ts < position.since:
+            return False
         if t == "start" and not half_seen:
             position.wait_for(arrival.id)
             return False
@@ -181,8 +187,7 @@ class Follower:
         return self._read({a.id for a in arrivals}, f" AND {between}", min(times), max(times))
 
     def _read(self, ids: Iterable[str], also: str = "", *params: int) -> list[dict[str, Any]]:
-        sql = f"SELECT * FROM main.{quoted(self.table)} WHERE id IN (SELECT unnest(?::VARCHAR[])){also}"
-        return self._reader.execute(sql, [sorted(ids), *params], [self.table]).dicts()
+        return rows_of(self._reader, self.table, ids, also, *params)
 
     # --- what need not be remembered ---------------------------------------------------
 
@@ -200,6 +205,14 @@ class Follower:
             for writer, mark in position.marks.items()
             if mark[1] >= oldest or writer in living
         }
+
+
+def rows_of(
+    reader: Reader, table: str, ids: Iterable[str], also: str = "", *params: int
+) -> list[dict[str, Any]]:
+    """The rows with these ids, with the columns of the reader's relation."""
+    sql = f"SELECT * FROM main.{quoted(table)} WHERE id IN (SELECT unnest(?::VARCHAR[])){also}"
+    return reader.execute(sql, [sorted(ids), *params], [table]).dicts()
 
 
 def _in_turn(segments: Sequence[Segment], after: str) -> list[Segment]:

@@ -33,6 +33,8 @@ class Position:
     """Segment name -> bytes read: where to go on without reading it again."""
     lake_version: int = -1
     """Every row of this commit of the lake was given."""
+    since: int = 0
+    """Rows recorded before this time are none of the subscriber's."""
 
     def passed(self, writer: str, seq: int) -> bool:
         mark = self.marks.get(writer)
@@ -46,9 +48,6 @@ class Position:
         while len(self.waiting) > MOST_WAITING:
             del self.waiting[next(iter(self.waiting))]
 
-    def copy(self) -> Position:
-        return Position(dict(self.marks), dict(self.waiting), dict(self.offsets), self.lake_version)
-
     def save(self, path: Path) -> None:
         """Written beside, synced and renamed: after a crash it is the one before or this one."""
         ensure(path.parent)
@@ -56,6 +55,7 @@ class Position:
         told = {
             "v": FORMAT,
             "lake": self.lake_version,
+            "since": self.since,
             "marks": self.marks,
             "waiting": list(self.waiting),
             "offsets": self.offsets,
@@ -75,7 +75,10 @@ class Position:
             if told["v"] != FORMAT:
                 raise StoreError(f"{path} was written by a newer llmwatch; upgrade this one")
             marks = {writer: (int(seq), int(ts)) for writer, (seq, ts) in told["marks"].items()}
-            return cls(marks, dict.fromkeys(told["waiting"]), told["offsets"], int(told["lake"]))
+            waiting = dict.fromkeys(told["waiting"])
+            return cls(
+                marks, waiting, told["offsets"], int(told["lake"]), int(told.get("since", 0))
+            )
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:

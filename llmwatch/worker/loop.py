@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from llmwatch import faults
@@ -41,13 +41,10 @@ def work(
     if held is None:
         return False
     try:
-        lock.write_description(store)
         life = Life(store, settings, held, idle_s, load_all(subscribers.SUBSCRIBERS))
-        if once:
-            life.once()
-        else:
-            with _signals(life):
-                life.live()
+        with nullcontext() if once else _signals(life):
+            lock.write_description(store)  # who reads it may send a signal
+            life.once() if once else life.live()
     finally:
         lock.remove_description(store)
         fork.let_go(held)
@@ -94,12 +91,23 @@ class Life:
             self.turn()
             self._rest(pause)
         self._ended = True
+        self._tell("stop")
         aside.join()
         logger.info("ended: %s", reason)
 
     def once(self) -> None:
         self._give_turn(self._durability)
         self.turn()
+        self._tell("finish", self.store, self.settings)
+
+    def _tell(self, what: str, *about: Any) -> None:
+        """Subscribers that work beside their turns: `finish` what is due, or `stop`."""
+        for subscriber in self._taking_part:
+            if (told := getattr(subscriber, what, None)) is not None:
+                with faults.contained(
+                    f"{subscriber.name} failed to {what} in the worker of {self.store.root}"
+                ):
+                    told(*about)
 
     def turn(self) -> None:
         """One turn for everyone, none of whom can keep the others from theirs."""

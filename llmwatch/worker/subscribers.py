@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 SUBSCRIBERS = (
     "llmwatch.worker.compaction:Compaction",
     "llmwatch.worker.compaction:Retention",
+    "llmwatch.scoring.subscriber:Scoring",
     "llmwatch.forward.subscriber:Forwarding",
 )
 
 
 class Subscriber(Protocol):
-    """Something that the worker gives a turn about once a second."""
+    """Something that the worker gives a turn about once a second.
+
+    One that works beside its turns may also have `stop()`, and `finish(store, settings)` for a worker that runs once.
+    """
 
     name: str
 

@@ -307,6 +307,19 @@ def test_from_now_on_leaves_out_what_is_there_and_remembers_that_moment() -> Non
     again.close()
 
 
+def test_from_a_time_on_leaves_out_what_was_recorded_before_it_also_after_a_restart() -> None:
+    for n, second in enumerate([1000, 2000, 3000]):
+        with clock.use(now=lambda at=second: at * 1_000_000):
+            writer = spool.Writer(demo(), "traces", settings.current())
+            writer.append("row", json.dumps({"id": f"r{n}"}).encode())
+            writer.close()
+        settle()
+    follow(start=2_000_000_000).close()
+    again = follow(start=3_000_000_000)
+    assert given(again) == names(1, 2)
+    again.close()
+
+
 def test_two_subscribers_have_positions_of_their_own(follower: Follower) -> None:
     say("row", "r0")
     other = Follower(demo(), "traces", "other", settings.current())
