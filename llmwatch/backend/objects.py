@@ -52,6 +52,8 @@ class Objects:
         made = digests.of_object(obj["val"], obj.get("builtin_object_class"))
         digests.check(made.digest, obj.get("expected_digest"), f"object {obj['object_id']}")
         content = made.json_val.encode()
+        kind = "op" if _is_op(made.processed_val) else "object"
+        self._check_class(obj["object_id"], kind, made.base_object_class)
         self._contents.put(made.digest, content)
         if not self._is_latest(obj["object_id"], made.digest):
             self._journal.append(
@@ -59,7 +61,7 @@ class Objects:
                     "op": "create",
                     "object_id": obj["object_id"],
                     "digest": made.digest,
-                    "kind": "op" if _is_op(made.processed_val) else "object",
+                    "kind": kind,
                     "base_class": made.base_object_class,
                     "leaf_class": made.leaf_object_class,
                     "wb_user_id": obj.get("wb_user_id"),
@@ -140,6 +142,15 @@ class Objects:
         named = self._current().get(object_id)
         return named is not None and named.find(digest) is not None
 
+    def latest_of(self, base_class: str) -> list[Version]:
+        """The latest version of each object of a class."""
+        return [
+            version
+            for version in self._live()
+            if version.base_class == base_class
+            and version is self._objects[version.object_id].latest
+        ]
+
     def value(self, digest: str) -> Any:
         """A stored value, made anew each time: Weave's client takes apart what it is given."""
         from weave.trace.errors import NotFoundError
@@ -207,6 +218,16 @@ class Objects:
     def _live(self) -> Iterable[Version]:
         every = [v for named in self._current().values() for v in named.versions.values()]
         return sorted((v for v in every if v.deleted_at is None), key=lambda v: v.created_at)
+
+    def _check_class(self, object_id: str, kind: str, base_class: str | None) -> None:
+        """A name means objects of one class: refs do not tell classes apart."""
+        named = self._current().get(object_id)
+        live = [v for v in named.versions.values() if v.deleted_at is None] if named else []
+        others = {v.base_class for v in live if v.kind == kind} - {base_class}
+        if others:
+            from weave.trace.errors import ObjectNameTypeCollision
+
+            raise ObjectNameTypeCollision(object_id, kind, base_class, sorted(others, key=str))
 
     def _is_latest(self, object_id: str, digest: str) -> bool:
         named = self._current().get(object_id)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from llmwatch.backend.call_stats import CallStats
 from llmwatch.backend.calls import Calls
 from llmwatch.backend.costs import Costs
+from llmwatch.backend.evaluation_runs import EvaluationRuns
 from llmwatch.backend.feedback import Feedback
 from llmwatch.backend.feedback_stats import FeedbackStats
 from llmwatch.backend.files import Files
+from llmwatch.backend.kinds import Kinds
 from llmwatch.backend.objects import Objects
 from llmwatch.backend.tables import Tables
 from llmwatch.backend.threads import Threads
@@ -47,6 +49,8 @@ class ProjectBackend:
         self.feedback_stats = FeedbackStats(self.reader)
         self.threads = Threads(self.reader)
         self.usage = Usage(self.calls)
+        self.kinds = Kinds(project, self.objects, self.tables, self.files)
+        self.runs = EvaluationRuns(project, self.calls, self.kinds, self.feedback)
 
     def reader(self) -> Reader:
         """Made when something is first read: a process that only records needs no database."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from llmwatch.backend import unoffered
+from llmwatch.backend import evaluation_runs, kinds, unoffered
 from llmwatch.backend.projects import ProjectBackend, Projects
 from llmwatch.store import Store
 
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from llmwatch.settings import Settings
 
 Req = Mapping[str, Any]
+_VERBS = {
+    "create": "create",
+    "read": "read",
+    "list": "listed",
+    "delete": "delete",
+    "finish": "finish",
+}
 
 
 class LocalTraceServer:
@@ -32,7 +39,19 @@ class LocalTraceServer:
         self._projects = Projects(store, settings)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return unoffered.method(name)
+        return self._by_kind(name) or unoffered.method(name)
+
+    def _by_kind(self, name: str) -> Callable[[Req], Any] | None:
+        """The methods that are alike for objects, and for calls, of several kinds: `dataset_create`, ..."""
+        kind, _, verb = name.rpartition("_")
+        method = _VERBS.get(verb)
+        if method is None or (kind in kinds.KINDS and verb == "finish"):
+            return None
+        if kind in kinds.KINDS:
+            return lambda req: getattr(self._of(req).kinds, method)(kind, req)
+        if kind in evaluation_runs.KINDS:
+            return lambda req: getattr(self._of(req).runs, method)(kind, req)
+        return None
 
     def _of(self, req: Req) -> ProjectBackend:
         return self._projects.get(req["project_id"])
