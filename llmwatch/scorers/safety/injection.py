@@ -1,0 +1,185 @@
+"""Prompt injection: phrases that attacks use, and a small linear model beside them.
+
+Neither is a judge of intent. The phrases are precise and miss most attacks; the model knows the kinds of attack it
+was trained on (`docs/how-to/check-safety.md` has its curve on kinds it was not). So a finding flags, and blocks
+only for those who ask for it with a threshold of their own.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from llmwatch.scorers.safety.findings import Span
+from llmwatch.scorers.safety.plain import plain
+
+THRESHOLD = 0.5  # of the model's curve: where 1% of ordinary text is flagged
+
+_OLD = r"(?:previous|prior|above|earlier|preceding|foregoing|original|initial|existing|system|safety|your|all|any|the|other|current)"
+_RULES = (
+    r"(?:instructions?|directions?|directives?|prompts?|rules?|guidelines?|guidance|commands?|orders?"
+    r"|constraints?|restrictions?|polic(?:y|ies)|context|messages?|programming|training|guardrails?|filters?)"
+)
+
+
+class _Phrase(NamedTuple):
+    kind: str
+    score: float
+    needles: tuple[str, ...]  # in lower case; one must be in the text, or the pattern is not tried
+    pattern: re.Pattern[str]
+
+
+def _phrase(kind: str, score: float, needles: str, pattern: str) -> _Phrase:
+    return _Phrase(kind, score, tuple(needles.split()), re.compile(pattern, re.IGNORECASE))
+
+
+# Gaps are bounded, so that no text takes more than linear time.
+_SOME = r"(?:\w{1,30}\s+)"
+_PHRASES = (
+    _phrase(
+        "override",
+        0.9,
+        "ignor disregard forget overr bypass drop discard",
+        rf"\b(?:ignore|disregard|forget|override|bypass|overrule|drop|discard)\s+(?:{_OLD}\s+|of\s+|my\s+|these\s+|those\s+){{1,5}}{_RULES}\b",
+    ),
+    _phrase(
+        "override",
+        0.8,
+        "ignor disregard forget",
+        r"\b(?:ignore|disregard|forget)\s+(?:about\s+)?(?:everything|all|anything|whatever|what)\s+"
+        r"(?:you\s+(?:were|have\s+been|know|was)|(?:that\s+)?(?:was\s+|came\s+|is\s+|comes\s+)?(?:above|before|previous))",
+    ),
+    _phrase(
+        "override",
+        0.75,
+        "instruction directive prompt order objective",
+        r"\b(?:new|updated|revised|real|actual)\s+(?:system\s+|important\s+|priority\s+)?"
+        r"(?:instructions?|directives?|prompt|orders?|objective)\b\s{0,3}[:*#\-]",
+    ),
+    _phrase(
+        "system_prompt",
+        0.85,
+        "prompt instruction message rules configuration directive",
+        r"\b(?:reveal|show|print|repeat|output|display|tell|give|share|leak|dump|disclose|paste|write|recite|expose)\s+"
+        rf"{_SOME}{{0,4}}?(?:your|the|its)\s+{_SOME}{{0,2}}?"
+        r"(?:system|initial|original|hidden|secret|developer|internal|first|previous)\s+(?:prompt|instructions?|message|rules|configuration|directives?)\b",
+    ),
+    _phrase(
+        "system_prompt",
+        0.7,
+        "above",
+        rf"\b(?:repeat|output|print|write|recite)\s+{_SOME}{{0,3}}?(?:text|words|everything|all|content)\s+{_SOME}{{0,2}}?above\b",
+    ),
+    _phrase(
+        "persona",
+        0.85,
+        "mode now jail",
+        r"\b(?:do\s+anything\s+now|developer\s+mode\s+(?:enabled|output|is|on|activated)|jail\s?br(?:eak|oken)\s+(?:mode|prompt)"
+        r"|god\s?mode\s{0,3}(?::|enabled|on)|dan\s+mode|(?:enable|activate|enter)\s+(?:developer|debug|dan|god|admin|sudo|jailbreak)\s+mode)\b",
+    ),
+    _phrase(
+        "persona",
+        0.75,
+        "restriction limit filter rules guideline censor ethic moral polic constraint safety",
+        r"\b(?:you\s+(?:are|have|will\s+have|operate|must\s+act)|act(?:ing)?|respond|answer|behave|an?\s+ai)\s+"
+        rf"{_SOME}{{0,6}}?(?:without|with\s+no|no|free\s+(?:of|from)(?:\s+all)?|not\s+bound\s+by|unbound\s+by)\s+{_SOME}{{0,2}}?"
+        r"(?:restrictions?|limits|limitations?|filters?|rules|guidelines|censorship|ethic\w*|moral\w*|polic(?:y|ies)|constraints?|safety)\b",
+    ),
+    _phrase(
+        "delimiter",
+        0.85,
+        "<| inst] sys>> <system </system <developer </developer",
+        r"<\|(?:im_start|im_end|system|assistant|endoftext|begin_of_text|start_header_id|eot_id)\|?>"
+        r"|\[/?INST\]|<</?SYS>>|</?(?:system|system_prompt|developer)>",
+    ),
+    _phrase(
+        "delimiter",
+        0.75,
+        "system admin developer",
+        r"(?:^|\n|\]|---|##)\s{0,4}\[?(?:system|admin(?:istrator)?|developer)(?:\s+(?:override|message|prompt|note|instruction|update))?\]?"
+        r"\s{0,2}:\s{0,9}\w{1,30}(?:\s+\w{1,30}){0,3}?\s+(?:ignore|disregard|forget|override|you\s+(?:are|must)|do\s+not|now|new)\b",
+    ),
+    _phrase(
+        "exfiltration",
+        0.8,
+        "![",
+        r"!\[[^\]\n]{0,80}\]\(https?://[^)\s]{1,200}[?&/][^)\s]{0,60}(?:\{|\[|<|%7b|\$)[^)\n]{0,80}\)",
+    ),
+    _phrase(
+        "concealment",
+        0.7,
+        "user",
+        r"\b(?:do\s+not|don'?t|never|without)\s+(?:tell(?:ing)?|inform(?:ing)?|mention(?:ing)?|alert(?:ing)?|notify(?:ing)?)\s+"
+        rf"{_SOME}{{0,3}}?(?:to\s+)?the\s+user\b",
+    ),
+)
+
+
+def find(text: str, *, threshold: float = THRESHOLD) -> tuple[float, list[Span]]:
+    """How much a text looks like an attack, 0 to 1, and its passages from the threshold up."""
+    spans = [*_phrases(text), *_windows(text)]
+    for start, end, hidden in _hidden_texts(text):
+        inner = [*_phrases(hidden), *_windows(hidden)]
+        if inner:
+            best = max(inner, key=lambda span: span.score)
+            spans.append(Span("injection", f"encoded {best.kind}", start, end, best.score, ""))
+    score = max((span.score for span in spans), default=0.0)
+    return score, [span for span in spans if span.score >= threshold]
+
+
+def _phrases(text: str) -> Iterator[Span]:
+    low = text.lower()
+    for phrase in _PHRASES:
+        if any(needle in low for needle in phrase.needles):
+            for match in phrase.pattern.finditer(text):
+                yield Span("injection", phrase.kind, match.start(), match.end(), phrase.score, "")
+
+
+def _windows(text: str) -> Iterator[Span]:
+    from llmwatch.scorers.safety import model
+
+    for score, start, end in model.built_in().windows(text):
+        yield Span("injection", "model", start, end, round(score, 4), "")
+
+
+_ENCODED = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/_-]{24,8000}={0,2}(?![A-Za-z0-9+/=])")
+_MOST_ENCODED = 20
+
+
+def _hidden_texts(text: str) -> Iterator[tuple[int, int, str]]:
+    """Base64 and hexadecimal that decode to words."""
+    for number, match in enumerate(_ENCODED.finditer(text)):
+        if number >= _MOST_ENCODED:
+            return
+        run = match.group()
+        for data in (_from_base64(run), _from_hex(run)):
+            if data and (words := _as_words(data)):
+                yield match.start(), match.end(), words
+                break
+
+
+def _from_base64(run: str) -> bytes:
+    try:
+        body = run.rstrip("=").replace("-", "+").replace("_", "/")
+        return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _from_hex(run: str) -> bytes:
+    try:
+        return bytes.fromhex(run)
+    except ValueError:
+        return b""
+
+
+def _as_words(data: bytes) -> str:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    readable = sum(c.isalpha() or c.isspace() for c in text)
+    return plain(text).text if readable > 0.8 * len(text) and " " in text.strip() else ""
