@@ -14,8 +14,7 @@ from llmwatch.scoring import results
 from llmwatch.scoring.pool import Done, Pool, Work
 from llmwatch.scoring.results import Failure, Outcome
 from llmwatch.scoring.spec import Spec
-from llmwatch.stream.follow import Follower, rows_of
-from llmwatch.stream.query import Reader
+from llmwatch.stream.follow import Follower, RecordedReader, rows_of
 
 if TYPE_CHECKING:
     from llmwatch.settings import Settings
@@ -108,7 +107,7 @@ class _InProject:
     def __init__(self, run: LaneRun, project: Project) -> None:
         self._run, self.project = run, project
         self._began_us = clock.now_us()
-        self._reader = Reader(project, run._settings)
+        self._reader = RecordedReader(project, run._settings)
         self._followers: dict[str, Follower] = {}
         self._retries = Retries()
         self._retries_known = False

@@ -23,6 +23,14 @@ _UNPACKED = 8
 """About how much larger rows are in memory than in a file."""
 
 
+class RecordedReader(Reader):
+    """A reader of rows as they were recorded: what scores derive of them would be put together for every batch."""
+
+    def refresh(self, tables: Sequence[str], *, derived: bool = True) -> None:
+        del derived
+        super().refresh(tables, derived=False)
+
+
 class Follower:
     """Every finished row of a table (every event, for the events), in the order each writer wrote them.
 
@@ -44,12 +52,12 @@ class Follower:
         settings: Settings | None = None,
         *,
         start: Literal["beginning", "now"] | int = "beginning",
-        reader: Reader | None = None,
+        reader: RecordedReader | None = None,
         patched: bool = False,
     ) -> None:
         self.project, self.table, self.name = project, table, name
         self._path = path_of(project, name, table)
-        self._reader = reader or Reader(project, settings)
+        self._reader = reader or RecordedReader(project, settings)
         self._own_reader = reader is None
         self._patched = patched
         self._turn = ""
@@ -68,7 +76,7 @@ class Follower:
         self._pruned_at = -1
 
     def batch(self, limit: int = 1000) -> list[dict[str, Any]]:
-        """The next rows, at most `limit`, each with the columns of the reader's relation; empty when there are none.
+        """The next rows, at most `limit`, as recorded, with the columns of the reader's relation; empty when there are none.
 
         Cheap when nothing is new: one look at a directory and at the end of a log.
         """
