@@ -60,7 +60,7 @@ class Lake:
     """A table's Delta log, opened to commit to it."""
 
     def __init__(self, project: Project, table: str) -> None:
-        self.project = project
+        self.project, self.table = project, table
         self.path = project.lake(table)
         self._is_events = table == EVENTS
         self.snapshot = load(self.path)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmwatch.store import EVENTS, Project
-from llmwatch.stream import pieces, steps
+from llmwatch.stream import derived, pieces, steps
 from llmwatch.stream.columns import Column, quoted
 from llmwatch.stream.duck import connect, have_columns, read_files
 from llmwatch.stream.lake import Lake, NewFile, locked
-from llmwatch.stream.snapshot import DataFile
+from llmwatch.stream.snapshot import DataFile, load
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,6 +23,8 @@ TIERS = ((8 << 20, 8), (48 << 20, 6))
 """Files below this size are merged once there are this many of them."""
 TARGET_BYTES = 128 << 20
 MANY_PIECES = 500
+MANY_LATE = 20_000
+"""Rows of one file that were scored after it was merged: then it is written anew with what was found."""
 PIECES_KEPT_US = 7 * 24 * 3600 * 1_000_000
 """A patch or delete waits this long for a row that has not come."""
 
@@ -53,8 +55,13 @@ def merge_small(
         lake = Lake(project, table)
         if table != EVENTS and _worth_folding(lake, everything):
             _fold(lake, report)
+        large = everything
         while group := _group(lake.snapshot.rows, everything):
             _merge(lake, group, report)
+            large |= max(file.size for file in group) > TIERS[0][0]
+        if large and not table.startswith("_"):
+            # seldom: it looks at every id
+            _fold_late_scores(lake, report, at_least=1 if everything else MANY_LATE)
     return report
 
 
@@ -86,6 +93,8 @@ def _merge(lake: Lake, files: Sequence[DataFile], report: MergeReport) -> None:
     steps.reached("merge.before-write")
     with _connection(lake) as connection:
         rows = have_columns(connection, read_files(files), lake.columns)
+        if not lake.table.startswith("_"):
+            rows = derived.folded(connection, _events(lake, files), lake.table, rows, lake.columns)
         file = lake.write(connection, "rows", f"SELECT * FROM {rows} ORDER BY ts, writer, seq")
     steps.reached("merge.after-write")
     lake.commit([file] if file else [], files, same_rows=True)
@@ -95,6 +104,28 @@ def _merge(lake: Lake, files: Sequence[DataFile], report: MergeReport) -> None:
 
 def _connection(lake: Lake) -> duckdb.DuckDBPyConnection:
     return connect(temporary=lake.project.temporary, threads=1, memory="1500MB")
+
+
+# --- what scorers found ------------------------------------------------------------------
+
+
+def _events(lake: Lake, files: Sequence[DataFile]) -> list[DataFile]:
+    """The files of events that can speak of rows in these files: nobody scores a row before it is there."""
+    first = min((_lowest(file) for file in files), default="")
+    events = load(lake.project.lake(EVENTS)).rows
+    return [file for file in events if file.highest.get("ts", "~") >= first]
+
+
+def _fold_late_scores(lake: Lake, report: MergeReport, *, at_least: int) -> None:
+    """Write anew the files in which many rows were scored since they were merged. Of the rows, only that changes."""
+    rows = lake.snapshot.rows
+    if not (rows and (events := _events(lake, rows))):
+        return
+    with _connection(lake) as connection:
+        late = derived.late(connection, events, lake.table, rows)
+    for file in rows:
+        if late.get(str(file.path), 0) >= at_least:
+            _merge(lake, [file], report)
 
 
 # --- folding -----------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmwatch.store import EVENTS, Project
-from llmwatch.stream import event_views, fork, pieces, sql_guard
+from llmwatch.stream import derived, event_views, fork, pieces, sql_guard
 from llmwatch.stream.columns import Column, fixed, grown, literal, quoted, shown
+from llmwatch.stream.derived import Derived
 from llmwatch.stream.duck import connect, have_columns, lake_columns, read_files
 from llmwatch.stream.kept import Kept, narrow
 from llmwatch.stream.segments import list_segments
@@ -97,14 +98,16 @@ class Reader:
         with self._lock:
             return self._relations[table].snapshot
 
-    def refresh(self, tables: Sequence[str]) -> None:
+    def refresh(self, tables: Sequence[str], *, derived: bool = True) -> None:
+        """See what is there now; `derived` also what scores say for columns that rows have."""
         with self._lock, self._at_once():
-            for table in tables:
+            for table in dict.fromkeys([EVENTS, *tables] if derived else tables):
                 if table not in self._relations:
                     self._relations[table] = _Relation(
                         self._database, self.project, table, keep=self._keep
                     )
-                self._relations[table].refresh()
+                said = self._relations[EVENTS] if derived and table != EVENTS else None
+                self._relations[table].refresh(said)
 
     @contextmanager
     def _at_once(self) -> Iterator[None]:
@@ -134,7 +137,7 @@ class Reader:
     ) -> dict[str, Any]:
         """The result as numpy arrays by column, for results too long to go through Python objects."""
         for attempt in range(TRIES):
-            cursor = self._cursor(tables)
+            cursor = self._cursor(sql, tables)
             try:
                 with self._interruptible(cursor):
                     return cursor.execute(sql, list(params)).fetchnumpy()
@@ -172,7 +175,7 @@ class Reader:
     ) -> dict[str, Any]:
         """The columns as (masked) numpy arrays: for many numbers, in a fraction of the memory of rows."""
         for attempt in range(TRIES):
-            cursor = self._cursor(tables)
+            cursor = self._cursor(sql, tables)
             try:
                 return cursor.execute(sql, list(params)).fetchnumpy()
             except _file_gone():
@@ -185,7 +188,7 @@ class Reader:
 
     def arrow(self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)) -> Any:
         """The result as a `pyarrow.Table`."""
-        cursor = self._cursor(tables)
+        cursor = self._cursor(sql, tables)
         try:
             return cursor.sql(sql, params=list(params)).to_arrow_table()
         finally:
@@ -197,7 +200,7 @@ class Reader:
         """Write the result to a file by DuckDB's COPY, which holds no more in memory than it must; returns how many rows."""
         copy = f"COPY ({sql}) TO {literal(str(to))} ({options})"
         for attempt in range(TRIES):
-            cursor = self._cursor(tables)
+            cursor = self._cursor(sql, tables)
             try:
                 done = cursor.execute(copy, list(params)).fetchone()
                 return int(done[0]) if done else 0
@@ -217,8 +220,10 @@ class Reader:
             if (database := self.__dict__.pop("_database", None)) is not None:
                 database.close()
 
-    def _cursor(self, tables: Sequence[str], *, user: bool = False) -> duckdb.DuckDBPyConnection:
-        self.refresh(tables)
+    def _cursor(
+        self, sql: str, tables: Sequence[str], *, user: bool = False
+    ) -> duckdb.DuckDBPyConnection:
+        self.refresh(tables, derived=derived.named_in(sql))
         cursor = self._database.cursor()
         cursor.execute("SET TimeZone = 'UTC'")
         cursor.execute(f"SET search_path = '{'logged,' if user else ''}main,said'")
@@ -249,7 +254,7 @@ class Reader:
     def _start(
         self, sql: str, params: Sequence[Any], tables: Sequence[str], *, user: bool
     ) -> tuple[duckdb.DuckDBPyConnection, list[int]]:
-        cursor = self._cursor(tables, user=user)
+        cursor = self._cursor(sql, tables, user=user)
         try:
             cursor.execute("BEGIN")  # one state of the views for both statements
             with self._interruptible(cursor):
@@ -263,7 +268,7 @@ class Reader:
     def _start_over(self, tables: Sequence[str]) -> None:
         """A file was vacuumed or erased under a query: look again."""
         with self._lock:
-            for table in tables:
+            for table in (*tables, EVENTS):
                 self._relations.pop(table, None)
 
 
@@ -294,6 +299,7 @@ class _Relation:
         self.columns: tuple[Column, ...] = ()
         self._database = database
         self._tail = Tail(database, quoted(f"tail of {table}"), fixed(self.events))
+        self._derived = None if table.startswith("_") else Derived(database, table)
         self._generation = _generation(project)
         self._viewed: object = None
         self._kept = Kept(database) if keep else None
@@ -304,11 +310,12 @@ class _Relation:
         if not self.events and self._kept.hold(self.snapshot.rows, narrow(self.columns)):
             self._viewed = None
 
-    def refresh(self) -> None:
+    def refresh(self, events: _Relation | None = None) -> None:
         if (generation := _generation(self.project)) != self._generation:
             # rows were erased: what is in memory may hold them
             self._generation = generation
             self._tail = Tail(self._database, self._tail.name, fixed(self.events))
+            self._derived = self._derived and Derived(self._database, self.table)
         for attempt in range(TRIES):
             try:
                 self._read()
@@ -316,6 +323,8 @@ class _Relation:
             except SegmentGone:
                 if attempt == TRIES - 1:
                     raise
+        if self._derived is not None and events is not None:
+            self._derived.refresh(events.snapshot, events._tail.name, self.snapshot.rows)
         self._make_views()
 
     def _read(self) -> None:
@@ -326,7 +335,8 @@ class _Relation:
     def _make_views(self) -> None:
         known = self.snapshot.columns or fixed(self.events)
         self.columns = known if self.events else grown(_complete(known), self._tail.keys)
-        state = (self.snapshot.version, self.columns, self._tail.has_pieces)
+        derives = self._derived is not None and self._derived.any
+        state = (self.snapshot.version, self.columns, self._tail.has_pieces, derives)
         if state == self._viewed:
             return
         whole = self._relation(self.columns, read_files)
@@ -364,6 +374,12 @@ class _Relation:
     def _relation(
         self, columns: Sequence[Column], read: Callable[[Sequence[DataFile]], str]
     ) -> str:
+        rows = self._rows(columns, read)
+        if self._derived is None or not self._derived.any:
+            return rows
+        return self._derived.joined(f"({rows})", columns)
+
+    def _rows(self, columns: Sequence[Column], read: Callable[[Sequence[DataFile]], str]) -> str:
         names = ", ".join(quoted(column.name) for column in columns)
         tail = f"(SELECT {lake_columns(columns)} FROM {self._tail.name})"
         files = self.snapshot.rows

@@ -98,8 +98,8 @@ def test_a_query_that_lost_a_file_between_refresh_and_read_starts_over(monkeypat
     reader = Reader(demo())
     refresh = Reader.refresh
 
-    def then_vacuumed(self: Reader, tables: list[str]) -> None:
-        refresh(self, tables)
+    def then_vacuumed(self: Reader, tables: list[str], **options: bool) -> None:
+        refresh(self, tables, **options)
         monkeypatch.undo()
         merge_small(demo(), "traces", everything=True)
         assert vacuum(demo(), older_than_s=0).files == 2
