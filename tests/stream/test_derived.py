@@ -178,11 +178,11 @@ def test_a_query_that_asks_for_no_derived_column_is_planned_without_the_join(
     assert costs(reader) == {"r1": 0.5}
 
     def plan(sql: str) -> str:
-        return str(reader._cursor(sql, ["traces"]).execute(f"EXPLAIN {sql}").fetchall())
+        return str(reader._cursor(sql, ["traces"]).execute(f"EXPLAIN {sql}").fetchall()).lower()
 
-    if "JOIN" in plan("SELECT model, sum(latency_ms) FROM traces GROUP BY model"):
+    if "join" in plan("SELECT model, sum(latency_ms) FROM traces GROUP BY model"):
         pytest.skip("this DuckDB does not leave joins out")
-    assert "JOIN" in plan("SELECT sum(cost_usd) FROM traces")
+    assert "join" in plan("SELECT sum(cost_usd) FROM traces")
 
 
 def test_the_views_that_people_ask_have_it_too() -> None:
