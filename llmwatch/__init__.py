@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SettingsError,
         StoreError,
     )
+    from llmwatch.scoring.past import score
     from llmwatch.store import open_store
     from llmwatch.stream.table import StreamTable
     from llmwatch.tracing.context import context
@@ -49,6 +50,7 @@ __all__ = [
     "finish",
     "init",
     "open_store",
+    "score",
     "traced",
 ]
 
@@ -72,6 +74,7 @@ _WHERE = {
     "finish": "llmwatch.backend.session",
     "init": "llmwatch.backend.session",
     "open_store": "llmwatch.store",
+    "score": "llmwatch.scoring.past",
     "traced": "llmwatch.tracing.decorator",
 }
 

@@ -30,7 +30,13 @@ def start(plan: Plan, recorder: Recorder) -> None:
     """The first call of a function since `configure`: have its op published."""
     plan.prefix = plan.short_prefix
     plan.waiting = [] if recorder.client is not None else None
+    plan.writer = recorder.writer(plan.table)
     plan.recorder = recorder
+    if plan.options.scorers:
+        with faults.contained(f"the scorers of {plan.name} could not be made known to the worker"):
+            from llmwatch.scoring import registered
+
+            registered.register(recorder.project, plan.name, plan.options.scorers)
     if recorder.client is not None:
         _queue.put((plan, recorder))
         _ensure_thread()
