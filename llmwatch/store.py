@@ -15,8 +15,9 @@ from llmwatch.names import check_name
 EVENTS = "_events"
 VECTORS = "_vectors"
 BASELINES = "_baselines"
-DERIVED = (VECTORS, BASELINES)
-"""Tables of what was made from rows; a line's `parent_id` is the row, so that erasing the row erases it."""
+DERIVED = (BASELINES, VECTORS)
+"""Tables of what was made from rows, then from those; a line's `parent_id` is what it was made from, so that erasing
+the row erases it."""
 PRIVATE_DIRECTORY = 0o700
 
 

@@ -144,10 +144,10 @@ def _below(reader: Reader, table: str, ids: set[str]) -> set[str]:
 
 def _derived_from(reader: Reader, ids: set[str], where: str | None) -> set[str]:
     """Vectors and baseline entries made from the rows; entries that fit `where` too, whose row may be gone already."""
-    found = set[str]()
+    found = set[str]() if where is None else _matching(reader, BASELINES, where)
     for table in DERIVED:
-        found |= _below(reader, table, ids)
-    return found if where is None else found | _matching(reader, BASELINES, where)
+        found |= _below(reader, table, ids | found)
+    return found
 
 
 def _events_about(reader: Reader, ids: Iterable[str]) -> set[str]:

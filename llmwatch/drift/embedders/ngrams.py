@@ -152,8 +152,8 @@ def _mix(hashes: Hashes) -> Hashes:
 
     mixed = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    return mixed
+    finished: Hashes = mixed ^ (mixed >> np.uint64(31))
+    return finished
 
 
 def _once_each(
