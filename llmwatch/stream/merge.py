@@ -116,6 +116,13 @@ def _events(lake: Lake, files: Sequence[DataFile]) -> list[DataFile]:
     return [file for file in events if file.highest.get("ts", "~") >= first]
 
 
+def fold_late_scores(project: Project, table: str) -> None:
+    """Write anew the files of a table in which many rows were scored late, as after scoring the past; others are left."""
+    with locked(project, table) as mine:
+        if mine and project.lake(table).is_dir() and not table.startswith("_"):
+            _fold_late_scores(Lake(project, table), MergeReport(table), at_least=MANY_LATE)
+
+
 def _fold_late_scores(lake: Lake, report: MergeReport, *, at_least: int) -> None:
     """Write anew the files in which many rows were scored since they were merged. Of the rows, only that changes."""
     rows = lake.snapshot.rows

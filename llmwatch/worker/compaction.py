@@ -82,7 +82,7 @@ def compact_and_merge(project: Project, table: str, settings: Settings) -> bool:
 
 
 class Retention:
-    """Removes what is older or larger than the settings allow, hourly."""
+    """Removes what is older or larger than the settings allow, and folds scores of the past into files, hourly."""
 
     name = "retention"
 
@@ -104,7 +104,9 @@ class Retention:
 
 
 def sweep(project: Project, settings: Settings) -> bool:
-    from llmwatch.stream import retention
+    from llmwatch.stream import merge, retention
 
     retention.sweep(project, settings=settings)
+    for table in project.tables():
+        merge.fold_late_scores(project, table)
     return True
