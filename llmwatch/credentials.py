@@ -60,6 +60,9 @@ def _all(text: str) -> Iterator[Found]:
 
 _KEY_BEGINS = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_ENDS = re.compile(r"-----END (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_BODY = re.compile(
+    r"[A-Za-z0-9+/]{32}"
+)  # without one it is talk of keys, or code that reads them
 _LONGEST_KEY = 20_000
 
 
@@ -70,7 +73,8 @@ def _private_keys(text: str) -> Iterator[Found]:
     while begin := _KEY_BEGINS.search(text, position):
         end = _KEY_ENDS.search(text, begin.end(), begin.end() + _LONGEST_KEY)
         position = end.end() if end else min(len(text), begin.end() + _LONGEST_KEY)
-        yield Found("private_key", begin.start(), position, 0.99, 0)
+        if _KEY_BODY.search(text, begin.end(), position):
+            yield Found("private_key", begin.start(), position, 0.99, 0)
 
 
 def _always(_value: str) -> bool:
@@ -105,7 +109,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z_.]*$")
 
 def _is_password(value: str) -> bool:
     """A value and not a name, a call, a placeholder or a word of a sentence."""
-    if len(value) < 6 or _PLACEHOLDER.search(value) or any(c in value for c in "()<>{}[]"):
+    if len(value) < 6 or _PLACEHOLDER.search(value) or any(c in value for c in "()<>{}[]`"):
         return False
     return not _NAME.match(value) and len(set(value)) > 3
 

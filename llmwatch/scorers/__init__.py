@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmwatch.scorers.cost import TokenCost
+    from llmwatch.scorers.safety.scorer import Safety
 
-__all__ = ["TokenCost"]
+__all__ = ["Safety", "TokenCost"]
 
 # One line a scorer; the modules below that these build on do not import Weave.
 _WHERE = {
+    "Safety": "llmwatch.scorers.safety.scorer",
     "TokenCost": "llmwatch.scorers.cost",
 }
 

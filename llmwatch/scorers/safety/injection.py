@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from llmwatch.scorers.safety.findings import Span
@@ -127,7 +128,20 @@ def find(text: str, *, threshold: float = THRESHOLD) -> tuple[float, list[Span]]
             best = max(inner, key=lambda span: span.score)
             spans.append(Span("injection", f"encoded {best.kind}", start, end, best.score, ""))
     score = max((span.score for span in spans), default=0.0)
-    return score, [span for span in spans if span.score >= threshold]
+    return score, _merged([span for span in spans if span.score >= threshold])
+
+
+def _merged(spans: list[Span]) -> list[Span]:
+    """Spans of one kind that overlap as one: windows do, and phrases have variants."""
+    merged: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.kind, span.start)):
+        last = merged[-1] if merged else None
+        if last is not None and last.kind == span.kind and span.start < last.end:
+            best = max(last.score, span.score)
+            merged[-1] = replace(last, end=max(last.end, span.end), score=best)
+        else:
+            merged.append(span)
+    return merged
 
 
 def _phrases(text: str) -> Iterator[Span]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+FEWEST_WORDS = 4  # one or two words say nothing of a kind of text
 WEIGHTS = Path(__file__).with_name("injection.npz")
 
 
@@ -29,15 +30,18 @@ class Model(NamedTuple):
         import numpy as np
 
         found = ngrams.grams(text)
+        if not len(found.places):
+            return []
         starts, ends = found.windows()
         total = np.full(len(starts), self.bias)
         for weights, kinds in ((self.words, found.words), (self.characters, found.characters)):
             total += _mean(weights, kinds, starts, ends)
-        if not len(found.places):
-            return []
-        scores = 1 / (1 + np.exp(-self.slope * (total - self.centre)))
-        first, last = found.places[starts], found.places[ends - 1] + 1
-        return list(zip(scores.tolist(), first.tolist(), last.tolist(), strict=True))
+        first, last = ngrams.inside(found.words[0], starts, ends)
+        total[last - first < FEWEST_WORDS] = -np.inf
+        with np.errstate(over="ignore"):
+            scores = 1 / (1 + np.exp(-self.slope * (total - self.centre)))
+        begins, stops = found.places[starts], found.places[ends - 1] + 1
+        return list(zip(scores.tolist(), begins.tolist(), stops.tolist(), strict=True))
 
 
 def _mean(

@@ -47,7 +47,7 @@ def _all(text: str) -> Iterator[Span]:
         yield from _passports(text)
     if text.count(":") > 1:
         yield from _ip6(text)
-    islands = list(_islands(text))
+    islands = _islands(text)
     for find_in in (_ibans, _identities, _phones):
         for start, end in islands:
             yield from find_in(text, start, end)
@@ -58,10 +58,18 @@ _ISLAND = re.compile(r"\d[\dA-Z .()/\-\u00a0]{5,80}")
 _FEW = 4  # digits of an address such as 8.8.8.8
 
 
-def _islands(text: str) -> Iterator[tuple[int, int]]:
+def _islands(text: str) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
     for match in _ISLAND.finditer(text):
-        if sum(map(str.isdigit, match.group())) >= _FEW:
-            yield max(0, match.start() - 8), min(len(text), match.end() + 20)
+        if sum(map(str.isdigit, match.group())) < _FEW:
+            continue
+        start, end = max(0, match.start() - 8), min(len(text), match.end() + 20)
+        if (
+            found and start <= found[-1][1]
+        ):  # near ones are one: a border within a number would cut it
+            start = found.pop()[0]
+        found.append((start, end))
+    return found
 
 
 def _span(kind: str, text: str, start: int, end: int, score: float) -> Span:
@@ -151,7 +159,9 @@ def _german(value: str, before: str) -> float:
     return 0.95 if re.search(r"steuer|tax|idnr|\btin\b", before) else 0.6
 
 
-def _french(value: str, _before: str) -> float:
+def _french(value: str, before: str) -> float:
+    if _CARD_WORDS.search(before) and checksums.luhn(value):
+        return 0.0
     return 0.95 if checksums.french_nir(value) else 0.0
 
 
@@ -170,14 +180,14 @@ def _ip4(_value: str, _before: str) -> float:
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _SHAPES = (
     _Shape(
-        "credit_card", re.compile(r"(?<![\w.])(?<!\d-)\d(?:[ -]?\d){11,18}(?![\w-]|\.\d)"), _card
-    ),
-    _Shape(
         "fr_nir",
         re.compile(
             r"(?<!\w)[1-478] ?\d\d ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d\d|2[AB]) ?\d{3} ?\d{3} ?\d\d(?!\w)"
         ),
         _french,
+    ),
+    _Shape(
+        "credit_card", re.compile(r"(?<![\w.+])(?<!\d-)\d(?:[ -]?\d){11,18}(?![\w-]|\.\d)"), _card
     ),
     _Shape("de_tax_id", re.compile(r"(?<![\w.+-])[1-9]\d(?:[ /]?\d{3}){3}(?![\w-])"), _german),
     _Shape("us_ssn", re.compile(r"(?<![\w-])\d{3}([- ])\d\d\1\d{4}(?![\w-])"), _ssn),
@@ -264,7 +274,7 @@ _PHONE = re.compile(
     rf"(?P<world>(?:\+|00)[1-9]\d{{0,2}}{_GAP}{{0,2}}(?:\(0\){_GAP}?)?\(?\d{{1,4}}\)?(?:{_GAP}{{0,2}}\d){{4,12}})"
     rf"|(?P<america>(?:1{_GAP})?(?:\([2-9]\d\d\){_GAP}?|[2-9]\d\d{_GAP})\d{{3}}{_GAP}\d{{4}})"
     rf"|(?P<area>\(\d{{2,5}}\){_GAP}?\d(?:{_GAP}?\d){{4,9}})"
-    rf"|(?P<national>0\d{{1,5}}(?:{_GAP}\d{{2,8}}){{1,5}})"
+    rf"|(?P<national>0[1-9]\d{{8,9}}|0\d{{1,5}}(?:{_GAP}\d{{2,8}}){{1,5}})"
     rf"|(?P<bare>\d{{3}}{_GAP}\d{{4}}|[1-9]\d\d?(?:{_GAP}\d{{2,4}}){{2,4}}|\d{{7,12}})"
     rf")(?P<extension>[ ,]{{0,2}}(?:x|ext\.?|extension)[ .:]{{0,2}}\d{{1,6}})?(?![\w]|[.,\-/]\d)",
     re.IGNORECASE,
@@ -277,7 +287,7 @@ _NEAR = {
     "world": (0.9, 0.9),
     "america": (0.8, 0.9),
     "area": (0.7, 0.85),
-    "national": (0.55, 0.85),
+    "national": (0.6, 0.85),
     "bare": (0.2, 0.75),
 }
 _DATE = re.compile(r"\d{4}[-/.]\d\d?[-/.]\d\d?$|\d\d?[-/.]\d\d?[-/.]\d{2,4}$")
@@ -292,7 +302,7 @@ def _phones(text: str, start: int, end: int) -> Iterator[Span]:
                 : match.start("extension") - match.start() if match["extension"] else None
             ]
         )
-        if not 7 <= digits <= 15 or _DATE.match(value):
+        if not 7 <= digits <= 15 or _DATE.match(value) or _is_made_up(value):
             continue
         before, after = (
             text[max(0, match.start() - 60) : match.start()].lower(),
@@ -305,6 +315,11 @@ def _phones(text: str, start: int, end: int) -> Iterator[Span]:
             1 if named or match["extension"] else 0
         ]
         yield _span("phone", text, match.start(), match.end(), score)
+
+
+def _is_made_up(value: str) -> bool:
+    """All digits in order, or one or two of them over and over."""
+    return "012345678" in value or len(set(value) - set("+(). -/")) < 3
 
 
 def _which(match: re.Match[str]) -> str:
