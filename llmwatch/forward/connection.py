@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from llmwatch import destination
 from llmwatch.backend import quiet
 from llmwatch.forward.account import Account
-from llmwatch.forward.trouble import Later
+from llmwatch.forward.trouble import Later, meaning
 
 if TYPE_CHECKING:
     from weave.trace_server_bindings.remote_http_trace_server import RemoteHTTPTraceServer
@@ -33,18 +33,24 @@ class Connection:
     decides, from what is on the disk, what is sent again.
     """
 
-    def __init__(self, wanted: Wanted, *, answer_s: float = ANSWER_S) -> None:
+    def __init__(
+        self, wanted: Wanted, *, known_as: str | None = None, answer_s: float = ANSWER_S
+    ) -> None:
         self.wanted = wanted
         self._answer_s = answer_s
         self._server: RemoteHTTPTraceServer | None = None
-        self._project_id: str | None = None
+        self._project_id = known_as
+        self._entity = ""
 
     @property
     def project_id(self) -> str:
         """`entity/name` at W&B; the project is made there when it is not there."""
         if self._project_id is None:
-            with self._at_home():
-                self._project_id = self._find_project()
+            try:
+                with self._at_home():
+                    self._project_id = self._find_project()
+            except Exception as error:
+                raise meaning(error) from error
         return self._project_id
 
     def ask(self, method: str, *args: Any) -> Any:
@@ -55,10 +61,14 @@ class Connection:
         with _once():
             return function(*args)
 
+    def open(self) -> None:
+        """Be ready for several threads at once."""
+        self._binding()
+
     def reset(self) -> None:
         """A key may have been renewed, and a project made again: look for both anew."""
         self.close()
-        self._project_id = None
+        self._project_id, self._entity = None, ""
 
     def close(self) -> None:
         if self._server is not None:
@@ -85,8 +95,9 @@ class Connection:
 
     def _find_project(self) -> str:
         account = Account(self.wanted.base_url, self._credentials())
-        entity = self.wanted.entity or account.default_entity()
-        return f"{entity}/{account.ensure_project(entity, self.wanted.project)}"
+        if not self._entity:
+            self._entity = self.wanted.entity or account.default_entity()
+        return f"{self._entity}/{account.ensure_project(self._entity, self.wanted.project)}"
 
     def _credentials(self) -> WandbCredentials:
         from weave.wandb_interface.context import get_wandb_auth_context

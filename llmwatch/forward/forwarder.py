@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ class Forwarder:
         self._backends = Projects(project.store, settings)
         self._here = self._backends.get(project.id)
         self._reader = self._here.reader()
-        self._connection = Connection(wanted)
+        self._connection = Connection(wanted, known_as=self._known_as())
         self._publisher = Publisher(self._here, self._connection, self.state)
         self._sender = Sender(self._connection, self._publisher, self.state)
         self._events = Events(self._reader, self.state, self._sender, wanted)
@@ -59,6 +60,15 @@ class Forwarder:
         if wanted.sampler is not None:
             sampler = AdaptiveSampler.from_dict(wanted.sampler)
             self._sampling = Sampling(sampler, self.state, self._reader)
+
+    def _known_as(self) -> str | None:
+        """What the project is called at W&B, as an earlier run found; not after the wish has changed."""
+        known: dict[str, str] = json.loads(self.state.notes().get("project", "{}"))
+        return known.get("id") if known.get("for") == self._wish() else None
+
+    def _wish(self) -> str:
+        wanted = self.wanted
+        return f"{wanted.base_url} {wanted.entity}/{wanted.project}"
 
     def close(self) -> None:
         for follower in self._followers.values():
@@ -74,10 +84,12 @@ class Forwarder:
         """
         if self.wanted.paused or self.backoff.wait_s > 0:
             return False
-        until = self._now() + seconds
+        until, before = self._now() + seconds, self.progress
         try:
             worked = self._pass(until, settle=settle)
         except Later as later:
+            if self.progress != before:
+                self.backoff.worked()  # it goes on, however slowly: what comes is a first failure
             self._wait(later)
             return not isinstance(later, NoCredentials)
         except Exception as fault:
@@ -100,6 +112,8 @@ class Forwarder:
     # --- a pass -----------------------------------------------------------------------------
 
     def _pass(self, until: float, *, settle: bool) -> bool:
+        if (there := self._connection.project_id) != self._known_as():
+            self.state.note("project", json.dumps({"for": self._wish(), "id": there}))
         worked = self._delete()
         worked |= self._lane(lanes.OBJECTS, self._take_published, until)
         for table in self.project.tables():
@@ -237,8 +251,6 @@ class Forwarder:
             self.state.note("problem at" if problem else "worked at", str(clock.now_us()))
             tries = time.time() + self.backoff.wait_s
             self.state.note("next try", str(int(tries * 1e6)) if problem else None)
-            if not problem:
-                self.state.note("project", self._connection.project_id)
 
     # --- lanes ------------------------------------------------------------------------------
 

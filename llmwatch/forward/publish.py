@@ -24,6 +24,8 @@ _REF = re.compile(
 UPLOADS_AT_ONCE = 8
 LARGEST_FILE = 31 << 20
 MOST_WAITING_BYTES = 64 << 20
+_GIVE_UP_AFTER = 20
+"""Failures in one round of uploads that mean an outage."""
 
 
 class Publisher:
@@ -157,34 +159,41 @@ class Publisher:
         return digest in self._files or self._state.remote(f"file:{digest}") is not None
 
     def flush(self) -> None:
-        """Upload what was gathered. When the network fails some are there already: they are known by digest."""
+        """Upload what was gathered; what arrived is remembered even when the rest has to wait."""
         files, self._files, self._waiting_bytes = self._files, {}, 0
-        if not files:
-            return
-        there = self._connection.project_id
+        while files:
+            later = self._upload_all(files)
+            left = {digest: file for digest, file in files.items() if not self._knows(digest)}
+            if later is not None and (len(left) == len(files) or later.after_s):
+                raise later
+            files = left
 
-        def upload(digest: str) -> tuple[str, Rejected | None]:
-            request = {"project_id": there, "file": files[digest]}
-            try:
-                self._ask("file_create", request)
-            except Rejected as refused:
-                return digest, refused
-            return digest, None
+    def _upload_all(self, files: dict[str, tuple[str, bytes]]) -> Later | None:
+        """Try each file once; why some could not be sent, if so."""
+        waits: list[Later] = []
 
-        first, *others = files
-        done = [upload(first)]  # alone: it opens what the threads then share
-        if others:
-            with ThreadPoolExecutor(UPLOADS_AT_ONCE, "llmwatch-upload") as pool:
-                done += pool.map(upload, others)
+        def upload(digest: str) -> None:
+            if len(waits) < _GIVE_UP_AFTER:
+                try:
+                    self._upload(digest, *files[digest])
+                except Later as later:
+                    waits.append(later)
+
+        self._connection.open()  # before the threads share it
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE, "llmwatch-upload") as pool:
+            list(pool.map(upload, files))
+        return waits[0] if waits else None
+
+    def _upload(self, digest: str, name: str, content: bytes) -> None:
+        try:
+            request = {"project_id": self._connection.project_id, "file": (name, content)}
+            self._ask("file_create", request)
+        except Rejected as refused:
+            self._state.bury("file", digest, "", refused.status, f"{name}: {refused}")
         with self._state.at_once():
-            for digest, refused in done:
-                if refused is not None:
-                    self._state.bury(
-                        "file", digest, "", refused.status, f"{files[digest][0]}: {refused}"
-                    )
-                self._state.published(f"file:{digest}", digest)
-            self._state.count("files", len(done))
-            self._state.count("bytes", sum(len(content) for _, content in files.values()))
+            self._state.published(f"file:{digest}", digest)
+            self._state.count("files")
+            self._state.count("bytes", len(content))
 
     def _ask(self, method: str, request: dict[str, Any]) -> Any:
         try:

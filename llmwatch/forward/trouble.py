@@ -88,7 +88,7 @@ def retry_after_s(text: str | None) -> float | None:
 class Backoff:
     """When to try again: exponential with full jitter, and never before the server said."""
 
-    first_s: float = 1.0
+    first_s: float = 0.5
     now: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = field(default_factory=lambda: random.Random().random)  # noqa: S311
     failures: int = 0
