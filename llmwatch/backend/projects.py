@@ -24,9 +24,18 @@ from llmwatch.store import Project, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
+    from llmwatch.backend.costs import Price
     from llmwatch.settings import Settings
     from llmwatch.stream.query import Reader
+
+
+def _price(llm_id: str, at: datetime) -> Price | None:
+    """The built-in price; its table takes a while to load, and few processes ask for a cost."""
+    from llmwatch.scorers.prices import default_price
+
+    return default_price(llm_id, at)
 
 
 class ProjectBackend:
@@ -42,7 +51,7 @@ class ProjectBackend:
         self.tables = Tables(project)
         self.objects = Objects(project, settings, self.reader)
         self.feedback = Feedback(project, settings, self.reader, read_ref)
-        self.costs = Costs(project, settings, self.reader)
+        self.costs = Costs(project, settings, self.reader, _price)
         include = (self.costs.include, self.feedback.include)
         self.calls = Calls(project, settings, self.reader, read_ref, include)
         self.call_stats = CallStats(self.reader, self.costs)

@@ -73,3 +73,16 @@ def test_without_a_price_the_tokens_are_known_and_the_cost_is_not(local):
 def test_calls_that_used_no_model_have_no_costs(local):
     local.call("c1")
     assert costs(local, "c1") is None
+
+
+def test_a_known_model_costs_its_built_in_price_where_the_project_said_none(local):
+    tokens = {"prompt_tokens": 1000, "completion_tokens": 500}
+    local.call("c1", 0, summary={"usage": {"gpt-4o-mini": tokens}})
+    cost = costs(local, "c1")["gpt-4o-mini"]
+    assert (cost["prompt_tokens_total_cost"], cost["completion_tokens_total_cost"]) == (
+        0.00015,
+        0.0003,
+    )
+    assert (cost["pricing_level"], cost["provider_id"]) == ("default", "openai")
+    add(local, "gpt-4o-mini", prompt=1.0, at=-1)
+    assert costs(local, "c1")["gpt-4o-mini"]["pricing_level"] == "project"
