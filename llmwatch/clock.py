@@ -38,16 +38,21 @@ def new_id() -> str:
     return uuid7(time_ns(), _bits(62))
 
 
+def stamp() -> tuple[str, int]:
+    """A new id and the time now in microseconds, for the price of one look at the clock."""
+    if _replaced_ids is not None or _replaced_now is not None:
+        return new_id(), now_us()
+    ns = time_ns()
+    return uuid7(ns, _bits(62)), ns // 1000
+
+
 def uuid7(ns: int, bits: int) -> str:
     """The UUIDv7 of a time in nanoseconds and 62 random bits (RFC 9562, method 3)."""
     ms, below = divmod(ns, 1_000_000)
-    return "%08x-%04x-%04x-%04x-%012x" % (  # noqa: UP031 - quicker than an f-string, on the hot path
-        ms >> 16,
-        ms & 0xFFFF,
-        0x7000 | below * 4096 // 1_000_000,
-        0x8000 | bits >> 48,
-        bits & 0xFFFF_FFFF_FFFF,
-    )
+    # Quicker, on the hot path, than any formatting of the five parts.
+    number = ms << 80 | (0x7000 | below * 4096 // 1_000_000) << 64 | 1 << 63 | bits
+    text = number.to_bytes(16, "big").hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 @contextmanager

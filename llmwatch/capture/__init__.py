@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmwatch.capture.decode import decode
-from llmwatch.capture.encode import encode, encode_fields
+from llmwatch.capture.encode import encode, encode_fields, encode_texts
 from llmwatch.capture.media import Audio, Bytes, Media
 
-__all__ = ["Audio", "Bytes", "Media", "decode", "encode", "encode_fields"]
+__all__ = ["Audio", "Bytes", "Media", "decode", "encode", "encode_fields", "encode_texts"]

@@ -57,6 +57,23 @@ def encode_fields(
     return bounds.fit_fields(out, limit, total)
 
 
+def encode_texts(value: Any, limit: int = LIMIT) -> bytes | None:
+    """The JSON of a text, or of a dict or list that `texts_only`; None when `encode` has to do it.
+
+    Half the cost of `encode`, for what most calls are given and return.
+
+    >>> encode_texts({"question": "why?", "k": 3})
+    b'{"question":"why?","k":3}'
+    """
+    try:
+        out = _dumps(value)
+    except TypeError:  # a lone surrogate, a huge int
+        return None
+    if len(out) > limit or (out.find(_UNDERSCORE) >= 0 and out.rfind(b'_type":') >= 0):
+        return None
+    return out
+
+
 def _json(value: Any, media: Path | None, limit: int) -> bytes:
     try:
         out = _dumps(value, None, _OPTIONS)

@@ -19,7 +19,7 @@ class Binder:
     {'question': 'why?', 'more': (1,), 'k': 3, 'rest': {'user': 'u1'}}
     """
 
-    __slots__ = ("defaults", "names", "owner", "signature", "takes_more", "takes_rest")
+    __slots__ = ("defaults", "names", "owner", "signature", "simple", "takes_more", "takes_rest")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         try:
@@ -33,6 +33,8 @@ class Binder:
         self.takes_rest = _name_of(parameters, inspect.Parameter.VAR_KEYWORD)
         if self.signature is None:
             self.takes_more, self.takes_rest = "args", "kwargs"
+        keywords = any(p.kind is p.KEYWORD_ONLY for p in parameters)
+        self.simple = not (self.owner or self.takes_more or self.takes_rest or keywords)
         # None and ... stand for "not given": Weave leaves them out, and so do we.
         self.defaults = tuple(
             (p.name, p.default)
@@ -42,6 +44,8 @@ class Binder:
 
     def __call__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         names = self.names
+        if self.simple and not kwargs and len(args) == len(names):
+            return dict(zip(names, args))  # noqa: B905 - as many arguments as names
         bound: dict[str, Any] = dict(zip(names, args))  # noqa: B905 - fewer arguments than names is usual
         if self.owner and args:
             bound[names[0]] = _owner(args[0])

@@ -34,6 +34,7 @@ class Plan:
         "short_prefix",
         "table",
         "waiting",
+        "writer",
     )
 
     def __init__(self, function: Callable[..., Any], options: Options, flavour: str) -> None:
@@ -47,7 +48,8 @@ class Plan:
         self.attributes = _attributes(options, flavour)
         self.attributes_json = capture.encode(self.attributes)
         self.prefix = self.short_prefix = self.prefix_for(self.name)
-        self.recorder: Any = None  # the one that `prefix` is right for
+        self.recorder: Any = None  # the one that `prefix` and `writer` are right for
+        self.writer: Any = None
         self.waiting: list[Any] | None = None  # rows written while the op's ref was being made
         self.op: dict[str, Any] = {}  # the traced function's own attributes, which Weave may set
 

@@ -43,6 +43,7 @@ class Row:
     _args: tuple[Any, ...] = ()
     _kwargs: Mapping[str, Any] = {}
     _inputs: bytes = b"{}"
+    _plain = False  # whether `_inputs` hold texts only, under names known to be harmless
     _prompt_chars = 0
     _frame: Frame
     _attrs: dict[str, Any]

@@ -16,7 +16,9 @@ from llmwatch.tracing.row import Row
 _PLAIN = frozenset({str, int, float, bool, type(None), list, tuple})
 
 
-def write_end(row: Row, output: Any, error: BaseException | None = None) -> None:
+def write_end(  # noqa: C901, PLR0912 - one function: each call inside costs 1% of a traced call
+    row: Row, output: Any, error: BaseException | None = None
+) -> None:
     """Write the row. Once: a call that ended already (a stream closed twice) is left alone."""
     if row._ended_us:
         return
@@ -32,15 +34,28 @@ def write_end(row: Row, output: Any, error: BaseException | None = None) -> None
         kind, text = failures.describe(error, row.plan.redactor)
         row.exception = text
         more = f',"exception_type":{_quoted(kind)},"exception":{_quoted(text)}'
-    output, handler = _recorded_output(row, output)
-    more += _about(row, output)
+    plan = row.plan
+    process = plan.op["postprocess_output"]
+    if process is not None or row.recorder.postprocess is not None:
+        output = processed(plan, output, process, row.recorder.postprocess)
+    kind = type(output)
+    if kind is str and row._kept is None:
+        more = f'{more},"output_chars":{len(output)}'
+    else:
+        more += _about(row, output)
     if row._keep:
         row.output = output
-    if handler is not None:
-        with faults.contained(f"the finish handler of {row.plan.name} failed"):
+    if (handler := plan.op["_on_finish_handler"]) is not None:
+        with faults.contained(f"the finish handler of {plan.name} failed"):
             handler(row, output, error)
-    data = row.recorder.encode(output)
-    data = row.plan.redactor.json(data, plain=type(output) is str)
+    texts = kind is str or (kind is list and all_texts(output))
+    data = (capture.encode_texts(output, row.recorder.limit) if texts else None) or (
+        row.recorder.encode(output)
+    )
+    if row._eager:
+        data = plan.redactor.json(data, plain=texts)
+    else:
+        row._inputs, data = plan.redactor.pair(row._inputs, data, plain=texts and row._plain)
     head = _head(row, "error" if error is not None else "success", passed, more)
     if row._held:
         row._release = lambda: _write(row, head, data)
@@ -58,14 +73,6 @@ def _about(row: Row, output: Any) -> str:
     return f',"output_chars":{len(output)}' if type(output) is str else ""
 
 
-def _recorded_output(row: Row, output: Any) -> tuple[Any, Callable[..., Any] | None]:
-    plan = row.plan
-    process = plan.op["postprocess_output"]
-    if process is not None or row.recorder.postprocess is not None:
-        output = processed(plan, output, process, row.recorder.postprocess)
-    return output, plan.op["_on_finish_handler"]
-
-
 def processed(plan: Plan, value: Any, *steps: Callable[[Any], Any] | None) -> Any:
     """A value after the user's processing. Where that fails, nothing of the value is recorded: it may be there
     to take something out."""
@@ -80,7 +87,7 @@ def processed(plan: Plan, value: Any, *steps: Callable[[Any], Any] | None) -> An
         return {"error": note} if isinstance(value, dict) else note
 
 
-def _head(row: Row, status: str, passed_ns: int, more: str) -> bytes:
+def _head(row: Row, status: str, passed_ns: int, more: str) -> str:
     """The columns that are known only at the end, and those that never change, up to `inputs`."""
     plan = row.plan
     if plan.waiting is not None:
@@ -92,7 +99,7 @@ def _head(row: Row, status: str, passed_ns: int, more: str) -> bytes:
     return (
         f'{_identity(row)},"ended_at":{row._ended_us},"latency_ms":{passed_ns / 1e6:.3f}'
         f',"status":"{status}"{more}'
-    ).encode()
+    )
 
 
 def _identity(row: Row) -> str:
@@ -102,10 +109,10 @@ def _identity(row: Row) -> str:
     more = row._frame.columns
     if row.thread_id is not None:
         more += f',"session_id":{_quoted(row.thread_id)},"turn_id":"{row.turn_id}"'
-    if name := row._display_name:
+    if name := row._given_name or plan.options.call_display_name:
         more += _display_name(row, name)
     return (
-        f'{{"id":"{row.id}","trace_id":"{row.trace_id}"{parent},{prefix}{more}'
+        f'"id":"{row.id}","trace_id":"{row.trace_id}"{parent},{prefix}{more}'
         f',"started_at":{row._started_us}'
     )
 
@@ -120,20 +127,21 @@ def _display_name(row: Row, name: Any) -> str:
     return f',"display_name":{_quoted(name)}'
 
 
-def _write(row: Row, head: bytes, output: bytes) -> None:
+def _write(row: Row, head: str, output: bytes) -> None:
     row._written = True
-    unfinished.remove(row)
+    if row._release is not None:
+        unfinished.remove(row)
     summary = b"" if row._summary is None else b',"summary":' + row.recorder.encode(row._summary)
     attributes = _attributes(row)
     if row._eager:
         row.writer.append(
-            "end", b'%b,"output":%b,"attributes":%b%b}' % (head, output, attributes, summary)
+            "end", b',"output":%b,"attributes":%b%b}' % (output, attributes, summary), head
         )
         return
     row.writer.append(
         "row",
-        b'%b,"inputs":%b,"output":%b,"attributes":%b%b}'
-        % (head, row._inputs, output, attributes, summary),
+        b',"inputs":%b,"output":%b,"attributes":%b%b}' % (row._inputs, output, attributes, summary),
+        head,
     )
 
 
@@ -160,19 +168,23 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def write_start(row: Row) -> None:
-    line = b'%b,"inputs":%b,"attributes":%b}' % (
-        _identity(row).encode(),
-        row._inputs,
-        _attributes(row),
-    )
+    inputs = row.plan.redactor.json(row._inputs, plain=row._plain)
+    body = b',"inputs":%b,"attributes":%b}' % (inputs, _attributes(row))
     if row.plan.waiting is not None:
         naming.note(row.plan, row)
-    row.writer.append("start", line)
+    row.writer.append("start", body, _identity(row))
 
 
 def patch_attributes(row: Row) -> None:
     """Data added after the row was written: the whole of its attributes takes their place."""
     row.writer.append("patch", b'{"id":"%b","attributes":%b}' % (row.id.encode(), _attributes(row)))
+
+
+def all_texts(items: list[Any]) -> bool:
+    for item in items:  # noqa: SIM110 - a generator costs more than the list
+        if type(item) is not str:
+            return False
+    return True
 
 
 def chars_of_messages(messages: list[Any]) -> int:

@@ -332,3 +332,22 @@ def test_a_mapping_of_fields_stays_an_object_of_those_keys(tmp_path: Path) -> No
         {"a": 1, "when": dt.date(2026, 1, 1), "raw": b"x"}, media=tmp_path
     )
     assert list(orjson.loads(recorded)) == ["a", "when", "raw"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["why?", "", "ünï \u202e\n", {"question": "why?", "k": 3, "on": True, "no": None}, ["a", "b"]],
+)
+def test_texts_are_encoded_in_one_pass_as_in_many(value: Any) -> None:
+    assert capture.encode_texts(value) == capture.encode(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["lone \ud800", {"big": 1 << 70}, {"_type": "Image"}, {"x": 'says "_type": no'}, "x" * 100],
+)
+def test_what_one_pass_cannot_do_is_left_to_encode(value: Any) -> None:
+    one_pass = capture.encode_texts(value, limit=60)
+    assert one_pass is None or one_pass == capture.encode(value, limit=60)
+    if value != {"x": 'says "_type": no'}:  # escaped in a text, it is no mark
+        assert one_pass is None

@@ -398,6 +398,27 @@ def test_secrets_never_reach_the_store(options, question, recorded):
     assert b"a1B2a1B2" not in held
 
 
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("padding", ["", "a long-winded story, " * 100])
+@pytest.mark.parametrize(
+    "secret", [SECRET, "Bearer " + SECRET[3:], "AKIA" + "A1B2" * 4, "ghp_" + SECRET[3:]]
+)
+def test_a_secret_is_found_in_the_question_or_the_answer_long_or_short(
+    secret, padding, eager, recorded
+):
+    @traced(eager_call_start=eager)
+    def say(question, answer):
+        return answer
+
+    say(padding, [f"{padding} it is {secret}"])
+    say([f"it is {secret} {padding}"], "no")
+    say(f"it is {secret} {padding}", 7)
+    recorded.rows()
+    held = b"".join(p.read_bytes() for p in recorded.project.path.rglob("*") if p.is_file())
+    assert secret[6:].encode() not in held
+    assert held.count(b"REDACTED") >= 4
+
+
 def test_a_failing_redaction_rule_records_nothing(recorded):
     @traced(redact=lambda text: 1 / 0)
     def ask(question):
