@@ -43,6 +43,8 @@ def main() -> int:
     missed: list[str] = []
     if args.calibrate or everything:
         missed += calibrated(args)
+    if args.power or everything:
+        missed += powered(args)
     for line in missed:
         print("MISSED:", line)
     print(f"{len(missed)} bars missed")
@@ -55,6 +57,12 @@ def calibrated(args: argparse.Namespace) -> list[str]:
     if args.quick:
         return calibrate(args.cache / "quick", 50, (200,), 0.5)
     return calibrate(args.cache, TRIALS, SIZES, args.minutes)
+
+
+def powered(args: argparse.Namespace) -> list[str]:
+    from drift_power import power
+
+    return power(args.cache, args.peer, quick=args.quick, minutes=args.minutes)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from llmwatch.drift.signals import Signal
 
 DIMENSIONS = 384
 _POOL = 60_000
+SHARES = np.array([0.4, 0.2, 0.15, 0.1, 0.08, 0.04, 0.02, 0.01])
 _DAY = 24 * 3600 * 1_000_000
 
 
@@ -65,7 +66,7 @@ def _of_sessions(n: int, random: np.random.Generator) -> Side:
     noise = pool()[random.integers(0, _POOL, n)]
     return Side(
         np.round(one.lengths[session] * random.lognormal(0, 0.05, n)),
-        np.where(again, random.permutation(one.levels[session]), one.levels[session]),
+        np.where(again, random.choice(8, n, p=SHARES), one.levels[session]),
         one.vectors[session] + 0.2 * noise,
         session,
     )
@@ -107,10 +108,9 @@ def _day(n: int, day: int, random: np.random.Generator) -> Side:
 
 
 def _rows(n: int, random: np.random.Generator) -> Side:
-    shares = np.array([0.4, 0.2, 0.15, 0.1, 0.08, 0.04, 0.02, 0.01])
     return Side(
         np.round(random.lognormal(4, 0.8, n)),
-        random.choice(8, n, p=shares),
+        random.choice(8, n, p=SHARES),
         pool()[random.choice(_POOL, n, replace=False)],
     )
 

@@ -52,9 +52,16 @@ def chosen(
 
 
 def _stretches(times: npt.NDArray[np.int64], rows: int) -> npt.NDArray[np.int64]:
-    """`rows` rows that follow each other are one stretch."""
+    """About `rows` rows that follow each other are one stretch; it ends where nothing came for longest."""
+    order = np.argsort(times, kind="stable")
+    pauses = np.diff(times[order])
+    first = rows - rows // 2 - 1  # the ends are looked for half a stretch around every `rows` rows
+    looked_at = pauses[first:][: (len(pauses) - first) // rows * rows].reshape(-1, rows)
+    ends = first + np.arange(len(looked_at)) * rows + looked_at.argmax(axis=1)
+    starts = np.zeros(len(times), dtype=np.int64)
+    starts[ends + 1] = 1
     stretch = np.empty(len(times), dtype=np.int64)
-    stretch[np.argsort(times, kind="stable")] = np.arange(len(times)) // rows
+    stretch[order] = np.cumsum(starts)
     return stretch
 
 

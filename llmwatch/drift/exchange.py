@@ -9,10 +9,8 @@ import numpy.typing as npt
 
 from llmwatch.drift.blocks import Design, Floats
 
-FEW = 999
-"""Exchanges that every p-value is made of, the smallest being .001."""
-MANY = 19_999
-"""Exchanges when fewer than ten of the first were as extreme: small p-values have to stand Holm's factor."""
+TIMES = (999, 4_999, 19_999)
+"""Exchanges, more of them while fewer than ten were as extreme: small p-values have to stand Holm's factor."""
 _EXTREME_ENOUGH = 10
 _ROUNDING = 1e-5  # relative; sums of float32 in another order differ by less
 
@@ -27,15 +25,18 @@ def exchange(
 
     Only the `first` ones, which decide, are worth many exchanges when their p-value is small.
     """
-    observed, extreme, tried = _count(design, sums, statistics, FEW)
-    if (extreme[:first] < _EXTREME_ENOUGH).any():
-        observed, extreme, tried = _count(design, sums, statistics, MANY)
-    return observed, (extreme + 1) / (tried + 1)
+    observed: Floats
+    extreme: Floats
+    for times in TIMES:
+        observed, extreme = _count(design, sums, statistics, times)
+        if (extreme[:first] >= _EXTREME_ENOUGH).all():
+            break
+    return observed, (extreme + 1) / (times + 1)
 
 
 def _count(
     design: Design, sums: npt.NDArray[np.float32], statistics: Statistics, times: int
-) -> tuple[Floats, Floats, int]:
+) -> tuple[Floats, Floats]:
     whole = sums.sum(axis=0, dtype=np.float64).astype(np.float32)
     observed = extreme = np.zeros(0)
     for number, dealt in enumerate(design.exchanges(times + 1)):
@@ -45,4 +46,4 @@ def _count(
             observed, values = values[0], values[1:]
             extreme = np.zeros(len(observed))
         extreme = extreme + (values >= observed - _ROUNDING * np.abs(observed)).sum(axis=0)
-    return observed, extreme, times
+    return observed, extreme
