@@ -28,18 +28,24 @@ def calibrate(cache: Path, trials: int, sizes: tuple[int, ...], minutes: float) 
     kept = cache / f"{_KEY}.json"
     counts: dict[str, Counts] = json.loads(kept.read_text()) if kept.exists() else {}
     deadline = time.monotonic() + 60 * minutes
-    for chunk in range(trials // _CHUNK):
-        for size in sizes:
-            for name in TRAFFIC:
-                cell = counts.setdefault(f"{name}|{size}", {})
-                if time.monotonic() < deadline and _done(cell) <= chunk * _CHUNK:
-                    _add(cell, _chunk(name, size, chunk))
-                    kept.parent.mkdir(parents=True, exist_ok=True)
-                    kept.with_suffix(".new").write_text(json.dumps(counts))
-                    kept.with_suffix(".new").replace(kept)
+    for size, chunk in _plan(trials, sizes):
+        for name in TRAFFIC:
+            cell = counts.setdefault(f"{name}|{size}", {})
+            if time.monotonic() < deadline and _done(cell) <= chunk * _CHUNK:
+                _add(cell, _chunk(name, size, chunk))
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.with_suffix(".new").write_text(json.dumps(counts))
+                kept.with_suffix(".new").replace(kept)
     return show(
         {key: cell for key, cell in counts.items() if cell and int(key.split("|")[1]) in sizes}
     )
+
+
+def _plan(trials: int, sizes: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Chunks in turn, the largest size at a quarter of the pace: a run that is cut off has enough of each."""
+    pace = {10_000: 4}
+    chunks = [(size, chunk) for chunk in range(trials // _CHUNK) for size in sizes]
+    return sorted(chunks, key=lambda one: (one[1] + 1) * pace.get(one[0], 1))
 
 
 def _done(cell: Counts) -> int:
