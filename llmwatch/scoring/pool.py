@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +67,11 @@ class Pool:
 
     def run(self, pieces: Sequence[Work]) -> list[Done]:
         """Do all pieces, several at a time."""
-        return list(self._threads.map(self._do, pieces))
+        try:
+            return list(self._threads.map(self._do, pieces))
+        except (RuntimeError, CancelledError):  # how the threads say that they were shut down
+            self._unless_closed()
+            raise
 
     def rest(self) -> None:
         """End the children: the next work starts others."""
