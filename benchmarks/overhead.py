@@ -166,9 +166,9 @@ def measure(scratch: Path, *, quick: bool) -> list[str]:
             }
         delivered = {one.name: one.ask("finish", "A", 0)["delivered"] for one in children}
         delivered["otel"] = collector.count()
-        spent = compaction(scratch / "llmwatch" / "store")
-        for what in "AB":
-            missed += report(what, results[what], spent * (1 if what == "A" else 3))
+        for what, prompt in (("A", PROMPT_A), ("B", PROMPT_B)):
+            spent = compaction(scratch / f"compacted-{what}", what, blocks * size, prompt)
+            missed += report(what, results[what], spent)
         print("\nrows delivered (of sent)")
         for name in TRACERS[1:]:
             print(f"  {name:<10}{delivered[name]:>9} of {sent[name]}")
@@ -209,22 +209,20 @@ def report(what: str, found: dict[str, dict[str, float]], spent: float) -> list[
     return missed
 
 
-def compaction(store: Path) -> float:
-    """The CPU that moving one row to the lake takes, in µs, in a worker's process."""
+def compaction(store: Path, what: str, count: int, prompt: str) -> float:
+    """The CPU that moving the rows of one call to the lake takes, in µs, in a worker's process."""
+    program = [sys.executable, str(Path(__file__).with_name("overhead_tracers.py")), "compact"]
     done = subprocess.run(
-        [
-            sys.executable,
-            str(Path(__file__).with_name("overhead_tracers.py")),
-            "compact",
-            str(store),
-        ],
+        [*program, str(store), what, str(count), prompt],
+        env={**os.environ, "LLMWATCH_WORKER": "false"},
         check=True,
         capture_output=True,
         text=True,
     )
     rows, seconds = done.stdout.split()
-    print(f"compaction: {rows} rows, {float(seconds) * 1e6 / int(rows):.1f} µs of CPU a row")
-    return float(seconds) * 1e6 / int(rows)
+    assert int(rows) == count * (1 if what == "A" else 3), "not every row came to the lake"
+    print(f"\ncompaction of {what}: {rows} rows, {float(seconds) * 1e6 / int(rows):.1f} µs of CPU a row")
+    return float(seconds) * 1e6 / count
 
 
 def pace(one: Child, scratch: Path, count: int) -> list[str]:

@@ -206,27 +206,25 @@ def collect():
     server.serve_forever()
 
 
-def compact(store):
+def compact(store, what, count, prompt):
+    """Records `count` calls of A or B as the others do, then times their way into the lake."""
     from llmwatch import settings
     from llmwatch.store import open_store
     from llmwatch.stream import compact as compacting
 
+    os.environ["LLMWATCH_STORE"] = store
+    tracer = Llmwatch()
+    work = tracer.flat if what == "A" else tracer.rag
+    for _ in range(int(count)):
+        work(prompt)
     project = open_store(store).project("local", "demo")
-    rows = spool_rows(store)
-    # The writer still holds its newest segment: a copy of the store has none that is held.
-    import shutil
-
-    copy = Path(store).with_name("copy")
-    shutil.copytree(store, copy)
-    project = open_store(copy).project("local", "demo")
-    now = settings.Settings(store=str(copy), worker=False)
     import deltalake  # noqa: F401
     import duckdb
 
     duckdb.connect().execute("SELECT 1").fetchall()
     spent = time.process_time()
-    compacting.compact(project, "traces", settings=now)
-    print(rows, time.process_time() - spent)
+    done = compacting.compact(project, "traces", settings=settings.current(), seal=True)
+    print(done.rows, time.process_time() - spent)
 
 
 def busy(store):
