@@ -23,6 +23,11 @@ MOST_ROWS = 500
 MOST_COLUMNS = 60
 _KEPT_ORDERS = 6
 _SLICE = 20_000
+_TELLING = {
+    "llmwatch inputs": ("$.messages[#-1].content", "$.question", "$.query", "$.prompt", "$.input", "$.text"),
+    "llmwatch output": ("$.choices[0].message.content", "$.answer", "$.output_text", "$.content", "$.text"),
+}
+"""What of a call says most in one line, by where it lies; the whole is shown when the row is opened."""
 _ALWAYS = ("id", "trace_id", "parent_id", "status")
 
 
@@ -167,6 +172,9 @@ def _cell(seen: Seen) -> str:
     name = quoted(seen.sql)
     if seen.type == "time":
         return f"epoch_us({name})"
+    if (paths := _TELLING.get(seen.sql)) is not None:
+        told = ", ".join(f"{name}->>'{path}'" for path in paths)
+        return f"left(coalesce({told}, {name}), {PREVIEW})"
     if seen.type in ("text", "json"):
         return f"left({name}, {PREVIEW})"
     if seen.type == "bytes":

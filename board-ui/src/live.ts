@@ -1,0 +1,25 @@
+/** A number that goes up when the table changed, no quicker than the page can ask again. */
+
+import { useEffect, useState } from "preact/hooks";
+
+export type Line = "live" | "waiting" | "paused";
+
+export function useChanges(base: string, on: boolean): { changed: number; line: Line } {
+  const [changed, setChanged] = useState(0);
+  const [line, setLine] = useState<Line>("waiting");
+  useEffect(() => {
+    if (!on || !base) return setLine("paused");
+    const source = new EventSource(`${base}/live`);
+    let opened = false;
+    source.addEventListener("open", () => {
+      setLine("live");
+      // rows may have come while the line was down
+      if (opened) setChanged((n) => n + 1);
+      opened = true;
+    });
+    source.addEventListener("changed", () => setChanged((n) => n + 1));
+    source.addEventListener("error", () => setLine("waiting"));
+    return () => source.close();
+  }, [base, on]);
+  return { changed, line };
+}
