@@ -13,7 +13,7 @@ from llmwatch.backend.seen import Seen
 from llmwatch.capture import bounds
 from llmwatch.errors import StoreError
 from llmwatch.store import Project
-from llmwatch.stream import spool
+from llmwatch.stream import deletions, spool
 from llmwatch.tracing.redact import Redactor
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class Calls:
         doomed = self._with_descendants(list(req["call_ids"]))
         for call_id in doomed:
             self._write("delete", {"id": call_id})
+        deletions.note(self._project, doomed)
         return CallDeleteResponse(num_deleted=len(doomed))
 
     def _write(self, t: str, columns: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmwatch import clock
 from llmwatch.backend.projects import Projects
-from llmwatch.forward import lanes
+from llmwatch.forward import lanes, options
 from llmwatch.forward.connection import Connection, NoCredentials
 from llmwatch.forward.lanes import Events, Sender
 from llmwatch.forward.publish import Publisher
@@ -18,8 +18,8 @@ from llmwatch.forward.sampling import Sampling
 from llmwatch.forward.state import State
 from llmwatch.forward.trouble import Backoff, Later, Rejected, meaning
 from llmwatch.store import EVENTS
-from llmwatch.stream import deletions
-from llmwatch.stream.follow import Follower
+from llmwatch.stream import deletions, holds
+from llmwatch.stream.follow import Follower, RecordedReader
 
 if TYPE_CHECKING:
     from llmwatch.destination import Wanted
@@ -50,12 +50,14 @@ class Forwarder:
         self.state = State(project)
         self._backends = Projects(project.store, settings)
         self._here = self._backends.get(project.id)
-        self._reader = self._here.reader()
+        self._reader = RecordedReader(project, settings)
         self._connection = Connection(wanted, known_as=self._known_as())
         self._publisher = Publisher(self._here, self._connection, self.state)
         self._sender = Sender(self._connection, self._publisher, self.state)
         self._events = Events(self._reader, self.state, self._sender, wanted)
         self._followers: dict[str, Follower] = {}
+        self._until = 0.0
+        self._said_needed: holds.Needed | None = None
         self._sampling: Sampling | None = None
         if wanted.sampler is not None:
             sampler = AdaptiveSampler.from_dict(wanted.sampler)
@@ -73,6 +75,7 @@ class Forwarder:
     def close(self) -> None:
         for follower in self._followers.values():
             follower.close()
+        self._reader.close()
         self._here.close()
         self._connection.close()
         self.state.close()
@@ -82,11 +85,12 @@ class Forwarder:
 
         What has to wait is tried again by a later pass. `settle` has the sampler decide about everything it holds.
         """
+        self._say_what_is_needed()
         if self.wanted.paused or self.backoff.wait_s > 0:
             return False
-        until, before = self._now() + seconds, self.progress
+        self._until, before = self._now() + seconds, self.progress
         try:
-            worked = self._pass(until, settle=settle)
+            worked = self._pass(settle=settle)
         except Later as later:
             if self.progress != before:
                 self.backoff.worked()  # it goes on, however slowly: what comes is a first failure
@@ -100,6 +104,10 @@ class Forwarder:
             self._note(None)
         return worked
 
+    def stop(self) -> None:
+        """End the pass that runs in another thread, after the request it is at."""
+        self._until = 0.0
+
     @property
     def progress(self) -> float:
         """Grows with everything that was sent."""
@@ -111,24 +119,39 @@ class Forwarder:
 
     # --- a pass -----------------------------------------------------------------------------
 
-    def _pass(self, until: float, *, settle: bool) -> bool:
+    def _pass(self, *, settle: bool) -> bool:
         if (there := self._connection.project_id) != self._known_as():
             self.state.note("project", json.dumps({"for": self._wish(), "id": there}))
         worked = self._delete()
-        worked |= self._lane(lanes.OBJECTS, self._take_published, until)
+        worked |= self._lane(lanes.OBJECTS, self._take_published)
         for table in self.project.tables():
-            worked |= self._lane(table, lambda rows, t=table: self._take_rows(rows, t), until)  # type: ignore[misc]
-        worked |= self._send_sampled(until, settle=settle)
-        worked |= self._lane(EVENTS, self._take_events, until)
+            worked |= self._lane(table, lambda rows, t=table: self._take_rows(rows, t))  # type: ignore[misc]
+        worked |= self._send_sampled(settle=settle)
+        worked |= self._lane(EVENTS, self._take_events)
         worked |= self._events.send_waiting()
-        worked |= self._send_sampled(until, settle=False)  # an event may have had a trace kept
+        worked |= self._send_sampled(settle=False)  # an event may have had a trace kept
         worked |= self._send_dead_again()
         return worked | self._delete()
 
-    def _lane(self, table: str, take: Callable[[list[Any]], None], until: float) -> bool:
+    def _say_what_is_needed(self) -> None:
+        """For retention: from when on each table's rows have not been sent."""
+        caught_up = {
+            name.partition(": ")[2]: int(us) / 1e6
+            for name, us in self.state.notes().items()
+            if name.startswith("caught up: ")
+        }
+        if self._sampling is not None and (oldest := self._sampling.oldest_us()) is not None:
+            caught_up = {table: min(at, oldest / 1e6) for table, at in caught_up.items()}
+        bound = float(self.wanted.options.get("backlog_gb", options.BACKLOG_GB)) * (1 << 30)
+        needed = holds.Needed(caught_up, self.wanted.begins / 1e6, bound)
+        if needed != self._said_needed:
+            holds.note(self.project, needed)
+            self._said_needed = needed
+
+    def _lane(self, table: str, take: Callable[[list[Any]], None]) -> bool:
         """Batches of one table until it is empty or time is up; each is committed when it is done."""
         follower, worked = self._follower(table), False
-        while self._now() < until:
+        while self._now() < self._until:
             looked = clock.now_us()
             rows = follower.batch(BATCH)
             if not rows:
@@ -157,13 +180,13 @@ class Forwarder:
             self._sampling.hear(events)
         self._events.take(events, may_wait=self._sampling is None)
 
-    def _send_sampled(self, until: float, *, settle: bool) -> bool:
+    def _send_sampled(self, *, settle: bool) -> bool:
         """Send the traces that the sampler keeps, each whole, with its weight."""
         if self._sampling is None:
             return False
         worked = False
         self._sampling.decide(settle=settle)
-        while self._now() < until and (kept := self._sampling.kept(TRACES)):
+        while self._now() < self._until and (kept := self._sampling.kept(TRACES)):
             for table, rows in self._sampling.rows_of(kept):
                 about = {row["id"]: unit.about for row, unit in rows}
                 self._guarded(lambda t=table, r=rows, a=about: self._send_traces(t, r, a))  # type: ignore[misc]

@@ -235,6 +235,12 @@ class Sampling:
         """How many units are in each state."""
         return dict(self._state.run("SELECT state, count(*) FROM units GROUP BY state"))
 
+    def oldest_us(self) -> int | None:
+        """Since when the oldest undecided or unsent unit waits."""
+        sql = "SELECT min(at) FROM units WHERE state IN ('open', 'whole', 'pool', 'keep')"
+        found: int | None = self._state.run(sql)[0][0]
+        return found
+
     # --- memory -----------------------------------------------------------------------------
 
     def _states(self, units: Iterable[str]) -> dict[str, str]:

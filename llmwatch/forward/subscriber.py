@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from llmwatch.store import Project, Store
 
 _LOOK_EVERY_S = 1.0
+_LAST_REQUEST_S = 10.0
 _KEEPS_WORKER_S = 3600.0
 """How long an outage keeps an otherwise idle worker alive; after that, the next one goes on."""
 
@@ -36,6 +38,16 @@ class Forwarding:
         self._next = 0.0
         self._worked = False
         self._worked_at = time.monotonic()
+        self._stopping = False
+        atexit.register(self._stop)
+
+    def _stop(self) -> None:
+        """Before the interpreter goes: its databases must not be taken from under a pass."""
+        self._stopping = True
+        for _, forwarder in list(self._forwarders.values()):
+            forwarder.stop()
+        if self._thread is not None:
+            self._thread.join(_LAST_REQUEST_S)
 
     def tick(self, store: Store, settings: Settings) -> bool:
         """Start a pass unless one runs; whether there is something to do, as far as is known."""
@@ -57,6 +69,8 @@ class Forwarding:
     def _run(self, projects: list[Project], settings: Settings) -> None:
         worked = False
         for project in projects:
+            if self._stopping:
+                return
             with faults.contained(
                 f"{project.id} could not be forwarded to W&B. Nothing is lost, rows wait; "
                 "`llmwatch forward --status` says more"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from llmwatch.store import BASELINES, DERIVED, EVENTS, Project
-from llmwatch.stream import media_files, steps
+from llmwatch.stream import deletions, media_files, steps
 from llmwatch.stream.columns import quoted
 from llmwatch.stream.duck import connect, have_columns, read_files
 from llmwatch.stream.lake import Lake, locked
@@ -79,12 +79,14 @@ def erase(project: Project, where: str, *, table: str | None = None, dry_run: bo
     done = Erased()
     if not dry_run and (left := _Journal.read(journal_at)) is not None:
         done.resumed = True
+        deletions.note(project, left.ids)
         _carry_out(project, left, done)
         journal_at.unlink()
     journal = _choose(project, where, table, done)
     if dry_run or not journal.ids:
         return done
     journal.write(journal_at)
+    deletions.note(project, journal.ids)
     steps.reached("erase.journal-written")
     _carry_out(project, journal, done)
     if done.complete:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmwatch import settings as _settings
 from llmwatch.store import EVENTS, VECTORS, Project, Store
-from llmwatch.stream import media_files, steps
+from llmwatch.stream import holds, media_files, steps
 from llmwatch.stream.lake import Lake, locked
 from llmwatch.stream.merge import merge_small
 from llmwatch.stream.snapshot import DataFile
@@ -31,9 +31,12 @@ class Removed:
     files: int = 0
     bytes: int = 0
     media: int = 0
+    needed: int = 0
+    """Rows that waited to be sent elsewhere, past what may wait."""
 
-    def add(self, file: DataFile) -> None:
+    def add(self, file: DataFile, *, needed: bool = False) -> None:
         self.rows += file.rows
+        self.needed += file.rows if needed else 0
         self.files += 1
         self.bytes += file.size
 
@@ -42,11 +45,15 @@ def sweep(project: Project, *, settings: Settings | None = None) -> Removed:
     """Apply the retention of the settings to a project: whole files, by the time of their newest row."""
     settings = settings or _settings.current()
     removed = Removed()
+    tables = [*project.tables(), VECTORS, EVENTS]  # what was published (objects, datasets) stays
+    held = holds.held(project, [(t, f) for t in tables for f in _rows(project, t)], _newest)
     if settings.retention_days:
         cutoff = time.time() - settings.retention_days * 86400
-        for table in [*project.tables(), VECTORS, EVENTS]:  # what was published (objects, datasets) stays
-            _drop(project, table, lambda file, c=cutoff: _newest(file) < c, removed)
-    _keep_under_cap(project, settings, removed)
+        for table in tables:
+            _drop(project, table, lambda f, c=cutoff: _newest(f) < c and f.path not in held, removed)
+    _keep_under_cap(project, settings, removed, held)
+    if removed.needed:
+        holds.note_dropped(project, removed.needed)
     if removed.files:
         logger.warning(
             "%s: retention removed %d rows in %d files (older than %s days, or the store was over %s GiB)",
@@ -57,7 +64,7 @@ def sweep(project: Project, *, settings: Settings | None = None) -> Removed:
     return removed
 
 
-def _keep_under_cap(project: Project, settings: Settings, removed: Removed) -> None:
+def _keep_under_cap(project: Project, settings: Settings, removed: Removed, held: set[Path]) -> None:
     if not settings.max_store_gb:
         return
     over = size_of(project.store.root) - int(settings.max_store_gb * (1 << 30))
@@ -69,6 +76,8 @@ def _keep_under_cap(project: Project, settings: Settings, removed: Removed) -> N
     for _, table, file in sorted(files, key=lambda entry: entry[0]):
         if over <= 0:
             break
+        if file.path in held:
+            continue
         _drop(project, table, lambda other, f=file: other.path == f.path, removed)
         over -= file.size
     vacuum(project, older_than_s=0)
@@ -88,8 +97,9 @@ def _drop(project: Project, table: str, is_old, removed: Removed) -> None:  # ty
         old = [file for file in lake.snapshot.rows if is_old(file)]
         if old:
             lake.commit([], old)
+        since = holds.needed(project).of(table)
         for file in old:
-            removed.add(file)
+            removed.add(file, needed=_newest(file) >= since)
 
 
 def _newest(file: DataFile) -> float:
