@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 COLUMNS = ("id", "row_id", "name", "value", "creator", "attributes", "ts")
 Row = dict[str, Any]
+_SCORES_AS_FEEDBACK = (
+    "(SELECT * FROM events UNION ALL SELECT * REPLACE ('feedback' AS kind, 'wandb.runnable.' || name AS name, "
+    "json_object('output', value::JSON)::VARCHAR AS value) FROM scores WHERE kind = 'score')"
+)
+"""To Weave, what a scorer of the worker's said is the feedback that a runnable gave."""
 
 
 class EventQuery:
@@ -26,13 +31,14 @@ class EventQuery:
     ) -> None:
         asked = condition(req.get("query"), find)
         self._where = all_of([Fragment("f.kind = ?", (kind,)), asked, *also])
+        self._from = _SCORES_AS_FEEDBACK if kind == "feedback" else "events"
         self._find, self._req = find, req
 
     def rows(self, reader: Reader) -> list[Row]:
         """The events of the page, `value` and `attributes` parsed."""
         names = ", ".join(f"f.{name}" for name in COLUMNS)
         found = sql(
-            f"SELECT {names} FROM events f WHERE {{}} ORDER BY {{}}{{}}",
+            f"SELECT {names} FROM {self._from} f WHERE {{}} ORDER BY {{}}{{}}",
             self._where,
             self._order(),
             self._page(),
@@ -40,7 +46,7 @@ class EventQuery:
         return [_row(row) for row in reader.execute(found.text, found.params, (EVENTS,)).rows]
 
     def count(self, reader: Reader) -> int:
-        found = sql("SELECT count(*) FROM events f WHERE {}", self._where)
+        found = sql(f"SELECT count(*) FROM {self._from} f WHERE {{}}", self._where)
         return int(reader.execute(found.text, found.params, (EVENTS,)).rows[0][0])
 
     def _order(self) -> Fragment:

@@ -14,8 +14,15 @@ if TYPE_CHECKING:
 NAMES = ("events", "feedback", "scores", "labels")
 
 _LATEST = (
-    "SELECT * FROM said.events WHERE kind = '{kind}' "
+    "SELECT * FROM {events} "
     "QUALIFY row_number() OVER (PARTITION BY row_id, name ORDER BY ts DESC, writer DESC, seq DESC) = 1"
+)
+_RUNNABLE = "wandb.runnable."
+"""Scores that Weave's own code adds to calls are feedback of this type."""
+_SCORES = (
+    "(SELECT * FROM said.events WHERE kind = 'score' UNION ALL "
+    f"SELECT * REPLACE (substr(name, {len(_RUNNABLE) + 1}) AS name, json_extract(value, '$.output')::VARCHAR AS value) "
+    f"FROM said.events WHERE kind = 'feedback' AND starts_with(name, '{_RUNNABLE}'))"
 )
 
 
@@ -32,5 +39,5 @@ def create(database: duckdb.DuckDBPyConnection, view: Callable[[str, str], None]
         "WHERE replaces IS NOT NULL OR deletes IS NOT NULL) AS undone USING (id) WHERE deletes IS NULL",
     )
     view("said.feedback", "SELECT * FROM said.events WHERE kind = 'feedback'")
-    view("said.scores", _LATEST.format(kind="score"))
-    view("said.labels", _LATEST.format(kind="label"))
+    view("said.scores", _LATEST.format(events=_SCORES))
+    view("said.labels", _LATEST.format(events="said.events WHERE kind = 'label'"))

@@ -206,3 +206,34 @@ def test_feedback_said_outside_of_weave_reads_as_weaves(local):
     events.write(project, settings.load(worker=False), {**said, "value": 4})
     [row] = rows(local, {"$eq": [field("weave_ref"), literal("weave:///local/p/call/c1")]})
     assert (row["feedback_type"], row["payload"]) == ("stars", {"value": 4})
+
+
+# --- scores that the worker gave ---------------------------------------------------------
+
+
+def test_a_score_is_feedback_of_a_runnable_to_weave(local):
+    from llmwatch.stream import events
+
+    project = local.store.project("local", "p")
+    for number in (1, 2):
+        score = {"score": number / 10}
+        events.add(project, kind="score", name="confidence", value=score, row_id="c1", table="traces")
+    local.feedback("mine", {"a": 1})
+    [score, mine] = rows(local)
+    assert (score["feedback_type"], score["payload"]) == ("wandb.runnable.confidence", {"output": {"score": 0.2}})
+    assert score["weave_ref"] == "weave:///local/p/call/c1"
+    expr = {"$eq": [field("feedback_type"), literal("wandb.runnable.confidence")]}
+    assert rows(local, expr, fields=["count(*)"]) == [{"count(*)": 1}]
+    expr = {"$gt": [{"$convert": {"input": field("payload.output.score"), "to": "double"}}, literal(0.1)]}
+    assert len(rows(local, expr)) == 1
+    assert mine["feedback_type"] == "mine"
+
+
+def test_a_score_that_weave_gave_is_a_score_of_the_row(local):
+    from llmwatch.stream.query import Reader
+
+    local.feedback("wandb.runnable.judge", {"output": {"good": True}}, runnable_ref=JUDGE)
+    reader = Reader(local.store.project("local", "p"))
+    found = reader.execute("SELECT row_id, name, value FROM scores", [], ["_events"]).rows
+    assert found == [("c1", "judge", '{"good":true}')]
+    reader.close()
