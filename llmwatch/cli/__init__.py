@@ -8,7 +8,20 @@ import sys
 from typing import TYPE_CHECKING
 
 import llmwatch
-from llmwatch.cli import board, costs, doctor, erase, look, move, run, score, serve, up, upkeep
+from llmwatch.cli import (
+    board,
+    costs,
+    doctor,
+    drift,
+    erase,
+    look,
+    move,
+    run,
+    score,
+    serve,
+    up,
+    upkeep,
+)
 from llmwatch.cli.codes import OK, USAGE, WRONG
 from llmwatch.errors import InvalidName, LlmwatchError, QueryRefused, SettingsError
 
@@ -44,7 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"llmwatch {llmwatch.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (look, upkeep, move, erase, doctor, up, run, serve, board, score, costs):
+    for group in (look, upkeep, move, erase, doctor, up, run, serve, board, score, costs, drift):
         group.add_to(commands)
     return parser
 

@@ -155,7 +155,7 @@ class Run:
             seed=self._options.seed,
         )
         lines = [
-            self._confirmed(line(one, said, reference, window), reference)
+            self._confirmed(line(one, said), reference)
             for one, said in zip(made, judged, strict=True)
         ]
         slices = self._slices(signals, reference, window)

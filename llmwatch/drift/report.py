@@ -17,6 +17,17 @@ NO_DRIFT, DRIFT, INSUFFICIENT = 0, 4, 5
 
 
 @dataclass(frozen=True)
+class Histogram:
+    """Numbers of both sides in the same bins, as shares of the rows of each."""
+
+    edges: tuple[float, ...]
+    reference: tuple[float, ...]
+    window: tuple[float, ...]
+    log: bool = False
+    """Whether the bins are as wide as they are in the logarithm."""
+
+
+@dataclass(frozen=True)
 class Line:
     """One signal of the report, or of a slice of it."""
 
@@ -30,6 +41,7 @@ class Line:
     tokens_estimate: tuple[float | None, float | None] = (None, None)
     """Mean tokens of each side, by a rule of thumb, where only characters are known."""
     among: Among | None = None
+    histogram: Histogram | None = None
 
     @property
     def name(self) -> str:
@@ -56,6 +68,7 @@ class Line:
             "std": list(self.spreads),
             "tokens_estimate": list(self.tokens_estimate),
             "earlier_windows": None if self.among is None else vars(self.among),
+            "histogram": None if self.histogram is None else vars(self.histogram),
             **self.finding.as_dict(),
         }
 

@@ -45,10 +45,7 @@ def compared(
         Slice(
             str(level),
             (_share(counts[0], level), _share(counts[1], level)),
-            tuple(
-                line(one, said, *pairs[level])
-                for one, said in zip(made[level], judged[level], strict=True)
-            ),
+            tuple(line(one, said) for one, said in zip(made[level], judged[level], strict=True)),
         )
         for level in levels
     ]

@@ -28,6 +28,7 @@ KNOWN = (
     "topic",
 )
 DEFAULT = ("prompt_length", "embedding")
+_READ_BY_NAME = ("latency_ms", "prompt_tokens", "completion_tokens", "prompt_chars", "output_chars")
 _OURS = {column.name: column for column in CALL}
 _NUMBERS = ("BIGINT", "DOUBLE")
 _TOKENS, _CHARACTERS = "tokens", "characters"
@@ -98,6 +99,7 @@ class Table:
             key
             for key, column in self._logged.items()
             if not column.json and column.type != "TIMESTAMPTZ" and key not in PROMPT_KEYS
+            and key not in _READ_BY_NAME
             and key not in OUTPUT_KEYS and not key.endswith(("_id", "id"))
         ]  # fmt: skip
         return [*(name for name in KNOWN if name not in self._logged), *logged]
