@@ -45,6 +45,8 @@ def main() -> int:
         missed += calibrated(args)
     if args.power or everything:
         missed += powered(args)
+    if args.speed or everything:
+        missed += timed(args)
     for line in missed:
         print("MISSED:", line)
     print(f"{len(missed)} bars missed")
@@ -63,6 +65,12 @@ def powered(args: argparse.Namespace) -> list[str]:
     from drift_power import power
 
     return power(args.cache, args.peer, quick=args.quick, minutes=args.minutes)
+
+
+def timed(args: argparse.Namespace) -> list[str]:
+    from drift_speed import speed
+
+    return speed(args.peer, quick=args.quick)
 
 
 if __name__ == "__main__":
