@@ -85,7 +85,6 @@ class Writer:
         """Write one line of kind `t`: the envelope and the keys of the JSON object `body`.
 
         With a `head`, the first of them as text, `body` is what comes after it: one copy less on the hot path.
-        Neither may hold a newline then.
         """
         lock = self._lock
         try:
@@ -123,9 +122,9 @@ class Writer:
         seq, size = self._seq, self._size
         prefix = self._prefixes.get(t) or self._make_prefix(t)
         envelope = f'{prefix}{seq},"ts":{self._ts},{head}'.encode()
+        if body.find(_NEWLINE) >= 0:  # only ever white space between tokens, as in an orjson.Fragment
+            body = body.replace(b"\n", b" ")
         if not head:
-            if body.find(_NEWLINE) >= 0:  # only ever white space between tokens
-                body = body.replace(b"\n", b" ")
             body = body[1:]
         line = b"%b%b\n" % (envelope, body)
         end = size + len(line)

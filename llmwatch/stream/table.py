@@ -78,7 +78,7 @@ class StreamTable:
             row_id = clock.new_id()
             limit, total = self._limits
             data = capture.encode_fields(row, media=self._media, limit=limit, total=total)
-            if self._writer.append("row", b'{"id":"%b","data":%b}' % (row_id.encode(), data)):
+            if self._writer.append("row", b',"data":%b}' % data, f'"id":"{row_id}"'):
                 return row_id
         except Exception as error:  # noqa: BLE001 - our faults stop here
             faults.report("a row could not be recorded", error, lost=1)

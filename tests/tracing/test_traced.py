@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 
+import orjson
 import pytest
 
 from llmwatch import faults
@@ -417,6 +418,16 @@ def test_a_secret_is_found_in_the_question_or_the_answer_long_or_short(
     held = b"".join(p.read_bytes() for p in recorded.project.path.rglob("*") if p.is_file())
     assert secret[6:].encode() not in held
     assert held.count(b"REDACTED") >= 4
+
+
+def test_json_that_the_user_brings_may_have_lines(recorded):
+    @traced
+    def ask(question):
+        return orjson.Fragment(b'{"a":\n [1,\n2]}')
+
+    ask(orjson.Fragment(b'{\n}'))
+    row = recorded.only()
+    assert (row["inputs"], row["output"]) == ({"question": {}}, {"a": [1, 2]})
 
 
 def test_a_failing_redaction_rule_records_nothing(recorded):
