@@ -425,7 +425,7 @@ def test_json_that_the_user_brings_may_have_lines(recorded):
     def ask(question):
         return orjson.Fragment(b'{"a":\n [1,\n2]}')
 
-    ask(orjson.Fragment(b'{\n}'))
+    ask(orjson.Fragment(b"{\n}"))
     row = recorded.only()
     assert (row["inputs"], row["output"]) == ({"question": {}}, {"a": [1, 2]})
 
