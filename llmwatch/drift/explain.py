@@ -13,6 +13,7 @@ import numpy as np
 
 from llmwatch.drift import novelty
 from llmwatch.drift.frames import Frame
+from llmwatch.drift.languages import SMALL
 from llmwatch.drift.novelty import Novelty
 
 MOST = 4_000
@@ -141,9 +142,9 @@ def _short(text: str) -> str:
 
 
 def words(text: str) -> set[str]:
-    """The words of a text, in lower case."""
+    """The words of a text that say something, in lower case."""
     listed = [word.lower() for word in _WORD.findall(text)]
-    return {word for word in listed if len(word) < 40}
+    return {word for word in listed if len(word) < 40 and word not in SMALL}
 
 
 def document_shares(texts: Sequence[str | None]) -> dict[str, float]:

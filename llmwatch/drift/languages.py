@@ -32,6 +32,8 @@ _WORDS = {
     "id": "yang dan di ini itu dengan untuk tidak saya apa bagaimana ke dari ada bisa akan",
     "ro": "și este nu în să la cu pe că de un o ce mai din pentru cum sunt îmi care",
 }  # fmt: skip
+SMALL = frozenset(word for words in _WORDS.values() for word in words.split())
+"""Words that every text has, whatever it is about."""
 _SHARED = Counter(word for words in _WORDS.values() for word in set(words.split()))
 _WEIGHTS = {
     lang: {word: 1.0 / _SHARED[word] for word in words.split()} for lang, words in _WORDS.items()

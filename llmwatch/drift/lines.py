@@ -45,7 +45,7 @@ def histogram(before: Any, now: Any) -> Histogram | None:
     low, high = (float(edge) for edge in np.quantile(every, [_OUTSIDE, 1 - _OUTSIDE]))
     if not np.isfinite(high - low) or high <= low:
         return None
-    log = low > 0 and high / low > 20
+    log = low > 0 and high / low > 20 and float(np.median(every)) < (low + high) / 4
     edges = np.geomspace(low, high, BINS + 1) if log else np.linspace(low, high, BINS + 1)
     shares = [
         np.histogram(np.clip(side, low, high), edges)[0] / len(side) for side in (before, now)

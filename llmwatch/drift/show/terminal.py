@@ -65,7 +65,7 @@ def _head(report: Report) -> Text:
 
 def _signals(report: Report) -> Any:
     table = _table("signal", "verdict", "before → now", "before", "now", "what changed", "p")
-    for line in report.lines:
+    for line in words.in_order(report):
         bars = ("", "") if line.histogram is None else _both(line.histogram)
         table.add_row(
             _text(words.visible(line.name)),

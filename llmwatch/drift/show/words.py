@@ -13,6 +13,11 @@ _HEADLINES = {
 }
 
 
+def in_order(report: Report) -> list[Line]:
+    """What drifted first, then what could not be tested last."""
+    return sorted(report.lines, key=lambda line: list(_HEADLINES).index(line.verdict))
+
+
 def headline(report: Report) -> str:
     """`Drift in embedding and language`."""
     moved = [line.name for line in report.lines if line.verdict == "drift"]
