@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from llmwatch.drift.finding import MINIMUM_BLOCKS
 
-BLOCKS_A_SIDE = 500
-"""On the smaller side, more blocks than twice this are put together: exchanging five hundred says enough."""
-LOPSIDED = 20
-"""Of the larger side, at most this many times the blocks of the smaller one are used."""
-_CELLS = 1_000_000  # of one chunk of exchanges: 4 MB as floats
+BLOCKS = 1400
+"""Of both sides together; when there are more, several are put together: exchanging so many says enough."""
+LOPSIDED = 10
+"""Of the larger side, at most this many times the blocks of the smaller one are used: more would add little."""
+CHUNK = 1000  # exchanges at a time: 6 MB as floats
 Floats = npt.NDArray[np.floating[Any]]
 Groups = Union[Sequence[Any], "npt.NDArray[Any]", None]
 Sides = Union[tuple[Sequence[Any], Sequence[Any]], None]  # noqa: UP007
@@ -110,24 +110,28 @@ class Design:
         flat = np.bincount(cells, minlength=self.total * n_bins)
         return flat.reshape(self.total, n_bins).astype(np.float32)
 
-    def exchanges(self, times: int) -> Iterator[npt.NDArray[np.float32]]:
-        """Chunks of 0/1 rows: which blocks play the window. The first row of all is how it really was."""
-        size = max(1, min(1000, _CELLS // self.total))
-        for number in range(-(-times // size)):
-            packed = _shuffled(self.n_reference, self.n_window, self.seed, number, size)
-            chunk = np.unpackbits(packed, axis=1, count=self.total).astype(np.float32)
-            yield chunk[: times - number * size]
+    def exchanges(
+        self, times: int
+    ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
+        """Chunks of exchanges: rows of 0/1 that say which blocks play the window, and the order that they mean.
+
+        The first row of all is how it really was. Later chunks have the same rows and the blocks in
+        another order: a shuffle of a shuffle, at a tenth of the price.
+        """
+        packed = _shuffled(self.n_reference, self.n_window, self.seed)
+        rows = np.unpackbits(packed, axis=1, count=self.total).astype(np.float32)
+        order = np.arange(self.total)
+        for number in range(-(-times // CHUNK)):
+            yield rows[: times - number * CHUNK], order
+            order = np.random.default_rng([self.seed, number]).permutation(self.total)
 
 
 @lru_cache(maxsize=24)
-def _shuffled(n_reference: int, n_window: int, seed: int, number: int, size: int) -> Any:
+def _shuffled(n_reference: int, n_window: int, seed: int) -> Any:
     """A chunk of exchanges, packed to bits; kept, as the signals of a run have the same blocks."""
-    random = np.random.default_rng([seed, n_reference, n_window, number])
-    label = np.zeros((size, n_reference + n_window), dtype=np.uint8)
+    label = np.zeros((CHUNK, n_reference + n_window), dtype=np.uint8)
     label[:, n_reference:] = 1
-    random.permuted(label, axis=1, out=label)
-    if number == 0:
-        label[0, :n_reference], label[0, n_reference:] = 0, 1
+    np.random.default_rng([seed, n_reference, n_window]).permuted(label[1:], axis=1, out=label[1:])
     return np.packbits(label, axis=1)
 
 
@@ -140,8 +144,10 @@ def design(
         for rows, names in zip(n_rows, groups, strict=True)
     ]
     whole = (sides[0][1], sides[1][1])
-    together = max(1, min(whole) // BLOCKS_A_SIDE)
-    most = LOPSIDED * max(1, min(whole) // together)
+    smaller = max(1, min(whole))
+    ratio = min(LOPSIDED, max(whole) / smaller)
+    together = -(-int(smaller * (1 + ratio)) // BLOCKS)
+    most = LOPSIDED * max(1, smaller // together)
     random = np.random.default_rng([seed, *whole])
     (reference, n_reference), (window, n_window) = (
         _together(codes, n_blocks, together, most, random) for codes, n_blocks in sides

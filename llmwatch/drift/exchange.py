@@ -39,8 +39,8 @@ def _count(
 ) -> tuple[Floats, Floats]:
     whole = sums.sum(axis=0, dtype=np.float64).astype(np.float32)
     observed = extreme = np.zeros(0)
-    for number, dealt in enumerate(design.exchanges(times + 1)):
-        window = dealt @ sums
+    for number, (dealt, order) in enumerate(design.exchanges(times + 1)):
+        window = dealt @ sums[order]
         values = statistics(window, whole - window)
         if number == 0:
             observed, values = values[0], values[1:]
