@@ -14,6 +14,7 @@ from llmwatch.cli import (
     doctor,
     drift,
     erase,
+    forward,
     look,
     move,
     run,
@@ -57,7 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"llmwatch {llmwatch.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (look, upkeep, move, erase, doctor, up, run, serve, board, score, costs, drift):
+    for group in (look, upkeep, move, erase, doctor, up, run, serve, board, score, costs, drift, forward):
         group.add_to(commands)
     return parser
 

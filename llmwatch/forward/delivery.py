@@ -17,6 +17,8 @@ MOST_BYTES = 8 << 20
 LARGEST = 31 << 20
 """W&B takes requests of 32 MiB."""
 
+_COUNTED_AS = {"row": "rows", "feedback": "feedback and scores"}
+
 Post = Callable[[list[dict[str, Any]]], Any]
 Known = Callable[[list[str]], set[str]]
 
@@ -93,11 +95,10 @@ class Delivery:
 
     def _bury(self, thing: Thing, why: Rejected) -> None:
         self._state.bury(self._kind, thing.id, thing.source, why.status, str(why))
-        self._state.count(f"refused {self._kind}s")
 
     def _count(self, things: Sequence[Thing]) -> None:
         with self._state.at_once():
-            self._state.count(f"{self._kind}s", len(things))
+            self._state.count(_COUNTED_AS.get(self._kind, self._kind), len(things))
             self._state.count("bytes", sum(thing.size for thing in things))
 
 

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 BATCH = 500
 TRACES = 100
-NAME = "forward"
-"""The forwarder's name among the followers of a table."""
+LOOK_FOR_CREDENTIALS_S = 10.0
 
 
 class Forwarder:
@@ -56,6 +55,9 @@ class Forwarder:
         self._sender = Sender(self._connection, self._publisher, self.state)
         self._events = Events(self._reader, self.state, self._sender, wanted)
         self._followers: dict[str, Follower] = {}
+        self.problem: str | None = None
+        self.is_locked_out = False
+        """Whether W&B is not asked because nobody is logged in, or refuses the key: waiting alone does not help."""
         self._until = 0.0
         self._said_needed: holds.Needed | None = None
         self._sampling: Sampling | None = None
@@ -100,7 +102,7 @@ class Forwarder:
             self._wait(Later(f"a fault of llmwatch's: {type(fault).__name__}: {fault}"))
             raise
         self.backoff.worked()
-        if worked:
+        if worked or self.problem:
             self._note(None)
         return worked
 
@@ -120,6 +122,8 @@ class Forwarder:
     # --- a pass -----------------------------------------------------------------------------
 
     def _pass(self, *, settle: bool) -> bool:
+        if not self.wanted.on:
+            return self._delete()  # what was sent and is deleted here is deleted there all the same
         if (there := self._connection.project_id) != self._known_as():
             self.state.note("project", json.dumps({"for": self._wish(), "id": there}))
         worked = self._delete()
@@ -208,10 +212,14 @@ class Forwarder:
             elif kind == lanes.FEEDBACK:
                 events = self._events.read([item_id])
                 self._guarded(lambda e=events: self._sender.events(e))  # type: ignore[misc]
-            else:
-                rows = lanes.rows_by_id(self._reader, source, [item_id])
-                self._guarded(lambda r=rows, s=source: self._sender.rows(r, s))  # type: ignore[misc]
+            elif kind == lanes.ROW:
+                self._send_row_again(source, item_id)
         return bool(asked)
+
+    def _send_row_again(self, table: str, row_id: str) -> None:
+        rows = lanes.rows_by_id(self._reader, table, [row_id])
+        about = self._sampling.about(rows) if self._sampling is not None else None
+        self._guarded(lambda: self._sender.rows(rows, table, about))
 
     def _publish_again(self, kind: str, item_id: str) -> None:
         if kind == "object":
@@ -263,12 +271,17 @@ class Forwarder:
         return error
 
     def _wait(self, later: Later) -> None:
-        self.backoff.failed(later.after_s)
+        if isinstance(later, NoCredentials):
+            self.backoff.wait(LOOK_FOR_CREDENTIALS_S)
+        else:
+            self.backoff.failed(later.after_s)
+        self.is_locked_out = isinstance(later, NoCredentials) or later.status in {401, 403}
         self._note(str(later))
         if later.status in {401, 403, 404}:
             self._connection.reset()
 
     def _note(self, problem: str | None) -> None:
+        self.problem = problem
         with self.state.at_once():
             self.state.note("problem", problem)
             self.state.note("problem at" if problem else "worked at", str(clock.now_us()))
@@ -283,6 +296,6 @@ class Forwarder:
     def _follower(self, table: str) -> Follower:
         if table not in self._followers:
             self._followers[table] = Follower(
-                self.project, table, NAME, self._settings, reader=self._reader, patched=True
+                self.project, table, options.NAME, self._settings, reader=self._reader, patched=True
             )
         return self._followers[table]

@@ -10,6 +10,8 @@ from llmwatch.errors import SettingsError
 if TYPE_CHECKING:
     from llmwatch.forward.sampler import AdaptiveSampler
 
+NAME = "forward"
+"""The forwarder's name among the followers of a table."""
 BACKLOG_GB = 5.0
 """How much of the store rows that wait for W&B may keep from the retention."""
 _KNOWN = ("sampler", "backlog_gb")

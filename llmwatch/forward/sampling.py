@@ -221,6 +221,17 @@ class Sampling:
             for source, some in by_source.items()
         ]
 
+    def about(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """What each row stands for, by its id, as far as it was decided."""
+        by_unit = {row.get("trace_id") or row["id"]: row["id"] for row in rows}
+        found = {}
+        for unit, row_id in by_unit.items():
+            for one in self._state.run(
+                "SELECT unit, source, weight, reason FROM units WHERE unit = ?", (unit,)
+            ):
+                found[row_id] = Unit(*one).about
+        return found
+
     def sent(self, units: Iterable[Unit]) -> None:
         self._state.run_many(
             "UPDATE units SET state = 'kept' WHERE unit = ? AND state = 'keep'",

@@ -105,5 +105,9 @@ class Backoff:
         drawn = self.first_s / 2 + self.chance() * (most - self.first_s / 2)
         self.not_before = self.now() + max(drawn, after_s or 0.0)
 
+    def wait(self, seconds: float) -> None:
+        """Nothing failed, but there is something to wait for."""
+        self.not_before = self.now() + seconds
+
     def worked(self) -> None:
         self.failures, self.not_before = 0, 0.0

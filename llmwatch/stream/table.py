@@ -24,6 +24,7 @@ from llmwatch.stream.rows import NEWEST_FIRST, STORED, Rows, shown_columns
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from llmwatch.settings import Settings
     from llmwatch.stream.columns import Column
     from llmwatch.stream.query import Reader, Result
 
@@ -52,6 +53,8 @@ class StreamTable:
         self.project: Project = open_store(store).project(where.entity, where.project)
         if "/" not in table_name and project_name is None:
             _say_where(self.project)
+        if self._settings.destination in {"wandb", "both"}:
+            _note_destination(self.project, self._settings)
         self._writer = spool.writer(self.project, self.name, self._settings)
         self._limits = self._settings.field_limit_kb << 10, self._settings.row_limit_kb << 10
         self._media = self.project.media
@@ -205,6 +208,17 @@ class StreamTable:
 
 
 _said: set[str] = set()
+
+
+def _note_destination(project: Project, settings_: Settings) -> None:
+    """What is logged without an `init` is meant for W&B too, where that was said: "auto" needs a line of init's."""
+    from llmwatch import destination
+
+    wanted = destination.read(project)
+    if not wanted.on:
+        from llmwatch.forward import options
+
+        destination.note(project, destination.decide(settings_, said=True), **options.chosen(None))
 
 
 def _say_where(project: Project) -> None:

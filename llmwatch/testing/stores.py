@@ -21,7 +21,7 @@ def temporary_store(
 ) -> Iterator[Store]:
     """A store that everything in the block records to, gone after it (one at `path` is kept).
 
-    No worker runs, no setting comes from the machine, and a fault of llmwatch's own raises instead of
+    No worker runs, nothing is sent anywhere, no setting comes from the machine, and a fault of llmwatch's own raises instead of
     being logged (`strict=False`: as in production). `given` are settings, such as `segment_mb=0.1`.
 
     >>> from llmwatch import StreamTable
@@ -35,7 +35,8 @@ def temporary_store(
             # What is left open or being written by a process that outlives the test must not fail it.
             path = Path(undo.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         undo.enter_context(_environment(str(path)))
-        before = settings.use(settings.Settings(**{"worker": False, **given, "store": str(path)}))
+        own = {"worker": False, "destination": "local", **given, "store": str(path)}
+        before = settings.use(settings.Settings(**own))
         undo.callback(settings.use, before)
         undo.enter_context(faults.strict(strict))
         undo.callback(_close_writers)
