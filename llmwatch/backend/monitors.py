@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from llmwatch.backend import saved_queries
 from llmwatch.backend.call_query import TABLE, CallQuery
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from llmwatch.stream.query import Reader
 
 CLASS = "Monitor"
-_CLASS_MARKS = ("_type", "_class_name", "_bases")
 
 
 @dataclass(frozen=True)
@@ -97,22 +97,10 @@ def _monitor(project_id: str, version: Version, val: Any) -> Monitor | None:
         scorers=_texts(val.get("scorers")),
         op_names=_texts(val.get("op_names")),
         sampling_rate=float(rate) if isinstance(rate, (int, float)) else 1.0,
-        query=_query(query) if isinstance(query, Mapping) else None,
+        query=saved_queries.plain(query) if isinstance(query, Mapping) else None,
         is_traced=val.get("is_traced") is not False,
     )
 
 
 def _texts(values: Any) -> tuple[str, ...]:
     return tuple(each for each in values or () if isinstance(each, str))
-
-
-def _query(query: Mapping[str, Any]) -> dict[str, Any]:
-    """A published query names the class of each of its parts, which is not part of what it asks."""
-    asked: dict[str, Any] = _without_classes(query)
-    return {"$expr": asked.get("$expr", asked.get("expr_"))}
-
-
-def _without_classes(part: Any) -> Any:
-    if isinstance(part, Mapping):
-        return {k: _without_classes(each) for k, each in part.items() if k not in _CLASS_MARKS}
-    return [_without_classes(each) for each in part] if isinstance(part, (list, tuple)) else part

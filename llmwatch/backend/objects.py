@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from llmwatch.backend import digests, wire
+from llmwatch.backend import digests, saved_queries, wire
 from llmwatch.backend.contents import Contents
 from llmwatch.backend.journal import Journal
 from llmwatch.backend.versions import LATEST, Object, Version, replay
@@ -164,6 +164,10 @@ class Objects:
             self._kept[digest] = content
         return wire.loads(content)
 
+    def _readable(self, version: Version) -> Any:
+        val = self.value(version.digest)
+        return saved_queries.loadable(val) if version.base_class in saved_queries.CLASSES else val
+
     def total_bytes(self) -> int:
         return self._contents.total_bytes()
 
@@ -266,7 +270,7 @@ class Objects:
             "deleted_at": version.deleted_at,
             "wb_user_id": version.wb_user_id,
             "size_bytes": version.size,
-            "val": {} if metadata_only else self.value(version.digest),
+            "val": {} if metadata_only else self._readable(version),
             "tags": list(version.tags) if names else None,
             "aliases": named.aliases_of(version) if names else None,
         }
