@@ -168,7 +168,7 @@ function Page({ view, go, tables }: { view: View; go: Go; tables: { project: str
             {panels.map((panel) =>
               panel.kind === "rows" ? (
                 <Frame key={panel.id} panel={panel} asking={false} extra={<><span class="rows-note" role="status">{rowsNote}</span><span class="grow" /><ColumnChooser columns={columns} shown={shownColumns({ columns: view.columns, panel, about: columns, calls: about!.calls })} onShown={(names) => go({ columns: names }, true)} /></>}>
-                  {question && <RowsTable base={base} question={question} panel={panel} about={columns} calls={about!.calls} sort={view.sort || panel.sort || ""} columns={view.columns} chosen={view.row} against={view.against} changed={changed} live={live} handle={rows} onSort={(sort) => go({ sort }, true)} onOpen={open} onCount={setRowsNote} onFilter={(column: string, value: Value) => addFilters([{ column, op: "=", value }])} />}
+                  {question && <RowsTable base={base} media={`/media/${view.project}`} question={question} panel={panel} about={columns} calls={about!.calls} sort={view.sort || panel.sort || ""} columns={view.columns} chosen={view.row} against={view.against} changed={changed} live={live} handle={rows} onSort={(sort) => go({ sort }, true)} onOpen={open} onCount={setRowsNote} onFilter={(column: string, value: Value) => addFilters([{ column, op: "=", value }])} />}
                 </Frame>
               ) : (
                 <PanelView key={panel.id} panel={panel} answer={answers.get(panel.id)} asking={asking} theme={theme} group={group} onRange={brush} onFilter={addFilters} />

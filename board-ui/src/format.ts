@@ -8,6 +8,8 @@ export function name(value: Value | undefined): string {
   if (value === OTHER) return "others";
   if (value === null || value === undefined) return "none";
   if (value === "") return "(empty)";
+  const weave = /^wandb\.(reaction|note)\.1$/.exec(String(value));
+  if (weave) return weave[1]!;
   return visible(String(value));
 }
 

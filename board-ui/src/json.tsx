@@ -3,10 +3,13 @@
 import { useState } from "preact/hooks";
 import * as format from "./format";
 import { Icon } from "./icons";
+import { Markdown } from "./markdown";
 
 const OPEN_DEPTH = 2;
 const MOST_ITEMS = 100;
 const LONG = 1200;
+/** Texts that look written as Markdown: something bold, a code block, a list, a table. */
+const MARKED = /\*\*[^*\n]+\*\*|^```|^#{1,4} |^\s*[-*] .+\n\s*[-*] |^\|.*\|$/m;
 
 interface Props {
   value: unknown;
@@ -69,6 +72,7 @@ export function Text({ text, plain = false }: { text: string; plain?: boolean })
   const [whole, setWhole] = useState(false);
   if (text === "") return <span class="j-null">(empty)</span>;
   const cut = !whole && text.length > LONG;
+  if (!cut && !plain && MARKED.test(text)) return <Markdown text={text} />;
   return (
     <span class={plain ? "j-text plain" : "j-text"}>
       {format.visible(cut ? text.slice(0, LONG) : text)}

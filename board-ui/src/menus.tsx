@@ -47,10 +47,18 @@ const RANGES: [string, string][] = [
   ["all", "Everything"],
 ];
 
-export function rangeText(range: string): string {
+export function rangeText(range: string, shown: [number | null, number | null]): string {
   const fixed = /^(\d+)-(\d+)$/.exec(range);
   if (fixed) return format.span(Number(fixed[1]), Number(fixed[2]));
-  return RANGES.find(([key]) => key === range)?.[1] ?? (range === "auto" || !range ? "Automatic range" : `Last ${range}`);
+  return RANGES.find(([key]) => key === range)?.[1] ?? (range === "auto" || !range ? automatic(shown) : `Last ${range}`);
+}
+
+/** What the automatic range came to. */
+function automatic([start, end]: [number | null, number | null]): string {
+  if (start === null) return "Everything";
+  if (end !== null) return format.span(start, end);
+  const hours = Math.round((Date.now() * 1000 - start) / 3600e6);
+  return RANGES.find(([key]) => key === (hours % 24 ? `${hours}h` : hours === 24 ? "24h" : `${hours / 24}d`))?.[1] ?? `Last ${hours} hours`;
 }
 
 export function RangePicker({ range, shown, onRange }: { range: string; shown: [number | null, number | null]; onRange: (range: string) => void }) {
@@ -68,7 +76,7 @@ export function RangePicker({ range, shown, onRange }: { range: string; shown: [
     }
   };
   return (
-    <Menu label="Time range" button={<><Icon name="clock" /> <span>{rangeText(range)}</span> <Icon name="chevron" /></>} align="right">
+    <Menu label="Time range" button={<><Icon name="clock" /> <span>{rangeText(range, shown)}</span> <Icon name="chevron" /></>} align="right">
       {(close) => (
         <>
           {RANGES.map(([key, text]) => (

@@ -24,6 +24,7 @@ export interface TableHandle {
 
 interface Props {
   base: string;
+  media: string;
   question: Question;
   panel: Panel;
   about: Column[];
@@ -211,13 +212,13 @@ interface LineProps extends Props {
   said: Said[];
 }
 
-function Line({ row, at, names, template, said, chosen, against, about, onOpen, onFilter }: LineProps) {
+function Line({ row, at, names, template, said, chosen, against, about, media, onOpen, onFilter }: LineProps) {
   const id = String(row[0]);
   return (
     <div role="row" aria-rowindex={at + 2} aria-selected={id === chosen} class={`line ${id === chosen ? "chosen" : ""} ${id === against ? "pinned" : ""} ${row[3] === "error" ? "failed" : ""}`} style={{ gridTemplateColumns: template }} onClick={() => onOpen(id)}>
       {names.map((name, n) => (
         <div role="gridcell" key={name} class={isNumber(name, about) ? "n" : ""}>
-          <Cell name={name} value={row[n + 5]!} column={about.find((c) => c.name === name)} onFilter={onFilter} />
+          <Cell name={name} value={row[n + 5]!} column={about.find((c) => c.name === name)} media={media} onFilter={onFilter} />
           {n === lastText(names, about) && <Marks said={said} />}
         </div>
       ))}
@@ -231,12 +232,14 @@ function lastText(names: string[], about: Column[]): number {
   return names.findLastIndex((name) => ["text", "json"].includes(about.find((c) => c.name === name)?.type ?? ""));
 }
 
-function Cell({ name, value, column, onFilter }: { name: string; value: Value; column: Column | undefined; onFilter: (column: string, value: Value) => void }) {
+function Cell({ name, value, column, media, onFilter }: { name: string; value: Value; column: Column | undefined; media: string; onFilter: (column: string, value: Value) => void }) {
   if (value === null || value === undefined) return <span class="none">–</span>;
   if (name === "status") return <Status status={String(value)} />;
   if (column?.type === "time") return <time>{format.moment(Number(value), true)}</time>;
   if (typeof value === "number") return <span>{name === "timestamp" ? format.moment(value, true) : format.number(value, format.unitOf(name))}</span>;
   if (typeof value === "boolean") return <span class={`flag ${value}`}>{value ? "yes" : "no"}</span>;
+  const file = column?.type === "json" ? /"file":"([0-9a-f]{2}\/[0-9a-f]{64}\.(?:png|jpe?g|gif|webp|bmp))"/.exec(value) : null;
+  if (file) return <img class="thumb" alt="" loading="lazy" src={`${media}/${file[1]}`} />;
   const text = name === "op_name" ? (shortName(value) ?? value) : value;
   const picks = ["model", "user_id", "version", "kind"].includes(name);
   const one = format.visible(text.replace(/\s+/g, " "));
@@ -295,7 +298,7 @@ function widthOf(name: string, about: Column[]): string {
   if (name === "timestamp") return "128px";
   if (name === "status") return "92px";
   if (WIDE.has(name)) return "minmax(180px, 3fr)";
-  if (isNumber(name, about)) return "minmax(84px, 0.6fr)";
+  if (isNumber(name, about)) return "minmax(96px, 0.6fr)";
   return "minmax(110px, 1fr)";
 }
 

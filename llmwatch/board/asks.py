@@ -22,6 +22,11 @@ OTHER = "\x00other"
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800, 2592000)
 _MOST_BINS = 90
 Answer = dict[str, Any]
+_TELLING = ("score", "value", "confidence", "probability", "stars", "rating", "passed", "flagged")
+_AS_NUMBER = "coalesce(try_cast(value->>'$.{0}' AS DOUBLE), try_cast(value->>'$.{0}' AS BOOLEAN)::INT::DOUBLE)"
+_NUMBER = f"coalesce(number, {', '.join(map(_AS_NUMBER.format, _TELLING))})"
+_TEXT = "coalesce(text, value->>'$.emoji', value->>'$.note', value->>'$.label')"
+"""What was said, as a number or a text, also where it is one field of an object."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Asked:
     def relation(self) -> str:
         """The rows of the choice as a relation; `hot` first: who runs it falls back to `keyed`."""
         if self.panel.source:
-            return f"(SELECT *, ts AS \"llmwatch ts\" FROM said.{quoted(self.panel.source)} WHERE \"table\" IN (?, ''))"
+            return f"(SELECT * REPLACE ({_NUMBER} AS number, {_TEXT} AS text), ts AS \"llmwatch ts\" FROM said.{quoted(self.panel.source)} WHERE \"table\" IN (?, ''))"
         return f"hot.{quoted(self.source.table)}"
 
     def run(self, select: str, rest: str = "", choice: Choice | None = None) -> list[tuple[Any, ...]]:

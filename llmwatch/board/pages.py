@@ -83,9 +83,9 @@ class Orders:
         )
         tables = (source.table, EVENTS) if choice.says else (source.table,)
         try:
-            found: NDArray[Any] = source.reader.numpy(sql, params, tables)["at"]
+            found: NDArray[Any] = source.reader.arrays(sql, params, tables)["at"]
         except duckdb.BinderException:
-            found = source.reader.numpy(sql.replace("FROM hot.", "FROM keyed.", 1), params, tables)["at"]
+            found = source.reader.arrays(sql.replace("FROM hot.", "FROM keyed.", 1), params, tables)["at"]
         return found
 
 
@@ -214,7 +214,7 @@ def _searched(
 def _slices(source: Source, choice: Choice, sort: Sort) -> Iterator[tuple[int | None, int | None]]:
     """Spans of time with a growing number of rows in each, from the end that the sort begins with."""
     where, params = choice.where(searched=False)
-    times = source.reader.numpy(
+    times = source.reader.arrays(
         f'SELECT epoch_us("llmwatch ts") AS at FROM keyed.{quoted(source.table)} WHERE {where} ORDER BY 1',
         params,
         (source.table, EVENTS),

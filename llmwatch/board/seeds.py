@@ -159,27 +159,32 @@ def _traces(on: _On) -> None:
     on.third("percentiles", "Latency", "latency_ms", column="latency_ms", unit="ms", **roots)
     on.third("heatmap", "Latency, every trace", "latency_ms", column="latency_ms", unit="ms", **roots)
     on.third("top", "Errors by type", "exception_type", column="exception_type", where="exception_type IS NOT NULL")
-    on.add("groups", "Steps", 24, 8, "kind", by=name)
+    on.add("groups", "Steps", 24, 7, "kind", by=name)
     shown = ("timestamp", "status", "op_name", "inputs", "output", "latency_ms", "user_id", "session_id", "version", "cost_usd")
     on.rows("Traces", roots=True, columns=[column for column in shown if on.has(column) or column == "timestamp"])
 
 
+_REACTIONS = "name LIKE '%reaction%'"
+
+
 def _quality(on: _On) -> None:
-    thumbs = "name IN ('wandb.reaction.1', 'reaction')"
-    on.add("bars", "Feedback", 12, 11, measure="count", by="name", source="feedback")
-    on.add("lines", "Scores, average", 12, 11, measure="avg(number)", by="name", source="scores")
-    on.third("top", "Scores recorded", column="name", source="scores")
-    on.third("top", "Labels", column="name", source="labels")
-    on.third("top", "Reactions by", column="creator", source="feedback", where=thumbs)
-    on.half("distribution", "Score values", column="number", source="scores")
-    on.half("bars", "Labels over time", measure="count", by="name", source="labels")
-    on.rows("Rows with what was said about them", roots=on.trees or None)
+    thumbs: dict[str, Any] = {"source": "feedback", "where": _REACTIONS}
+    on.add("number", "Reactions", 6, 5, measure="count", **thumbs)
+    on.add("number", "Liked", 6, 5, measure="share(text = '👍')", unit="percent", better="up", **thumbs)
+    on.add("number", "Notes and corrections", 6, 5, measure="count", source="feedback", where="name NOT LIKE '%reaction%'")
+    on.add("number", "Labelled", 6, 5, measure="distinct(row_id)", source="labels")
+    on.half("bars", "Reactions", measure="count", by="text", **thumbs)
+    on.half("lines", "Scores, average", measure="avg(number)", by="name", source="scores")
+    on.third("top", "Scores, average", column="name", measure="avg(number)", source="scores")
+    on.third("top", "What notes say", column="text", source="feedback", where="name LIKE '%note%'")
+    on.third("bars", "Labels", measure="count", by="name", source="labels")
+    on.rows("Rows and what was said about them", roots=on.trees or None)
 
 
 def _product(on: _On) -> None:
     roots: dict[str, Any] = {"where": "parent_id IS NULL"} if on.trees else {}
     on.numbers(
-        ("Requests", "count", "", ""),
+        ("Requests", "count(parent_id IS NULL)" if on.trees else "count", "", ""),
         ("People", "distinct(user_id)", "", "user_id"),
         ("Conversations", "distinct(session_id)", "", "session_id"),
         ("Cost", "sum(cost_usd)", "usd", "cost_usd"),
@@ -187,9 +192,9 @@ def _product(on: _On) -> None:
     )
     on.half("bars", "Requests", measure="count", by="version" if on.has("version") else None, **roots)
     on.half("lines", "People", "user_id", measure="distinct(user_id)", **roots)
-    on.third("bars", "Cost", "cost_usd", measure="sum(cost_usd)", unit="usd", by="model" if on.has("model") else None)
-    on.third("top", "Cost by person", "user_id", column="user_id", measure="sum(cost_usd)" if on.has("cost_usd") else "count", unit="usd" if on.has("cost_usd") else None)
-    on.third("bars", "Satisfaction", measure="count", by="name", source="feedback")
+    on.third("bars", "Cost by model", "cost_usd", "model", measure="sum(cost_usd)", unit="usd", by="model", where="model IS NOT NULL")
+    on.third("top", "Cost by person", "user_id", "cost_usd", column="user_id", measure="sum(cost_usd)", unit="usd")
+    on.third("lines", "Satisfaction", measure="share(text = '👍')", unit="percent", source="feedback", where=_REACTIONS)
     shown = ("timestamp", "user_id", "session_id", "inputs", "output", "latency_ms", "cost_usd")
     on.rows("Conversations", roots=on.trees or None, columns=[name for name in shown if on.has(name) or name == "timestamp"])
 

@@ -183,11 +183,11 @@ def _traceback(kind: str, text: str) -> str:
     )
 
 
-def picture(seed: int, side: int = 96) -> bytes:
+def picture(seed: int, side: int = 160) -> bytes:
     """A small PNG, drawn without a library."""
     rows = b""
     for y in range(side):
-        rows += b"\0" + bytes(c for x in range(side) for c in ((x * 2 + seed * 37) % 256, (y * 2 + seed * 11) % 256, (x * y // 40 + seed * 53) % 256))
+        rows += b"\0" + bytes(c for x in range(side) for c in ((x * 2 + seed * 37) % 256, (y * 2 + seed * 11) % 256, (x * y // 40 + seed * 53 + (x * 7919 + y * 104729) % 29) % 256))
     chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))  # noqa: E731
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
