@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import llmwatch
 from llmwatch.cli import (
     board,
+    calibrate,
     costs,
     doctor,
     drift,
@@ -58,7 +59,22 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"llmwatch {llmwatch.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (look, upkeep, move, erase, doctor, up, run, serve, board, score, costs, drift, forward):
+    for group in (
+        look,
+        upkeep,
+        move,
+        erase,
+        doctor,
+        up,
+        run,
+        serve,
+        board,
+        score,
+        costs,
+        drift,
+        forward,
+        calibrate,
+    ):
         group.add_to(commands)
     return parser
 

@@ -9,13 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llmwatch.scorers.confidence import Confidence
     from llmwatch.scorers.cost import TokenCost
+    from llmwatch.scorers.judge import Judge
     from llmwatch.scorers.safety.scorer import Safety
 
-__all__ = ["Safety", "TokenCost"]
+__all__ = ["Confidence", "Judge", "Safety", "TokenCost"]
 
 # One line a scorer; the modules below that these build on do not import Weave.
 _WHERE = {
+    "Confidence": "llmwatch.scorers.confidence",
+    "Judge": "llmwatch.scorers.judge",
     "Safety": "llmwatch.scorers.safety.scorer",
     "TokenCost": "llmwatch.scorers.cost",
 }

@@ -54,9 +54,14 @@ def completion(row: Row, model: str | None) -> Count | None:
     if not answers and not calls:
         return None
     total = counter.plain(answers) + counter.tool_calls(calls)
-    if (model or "").rpartition("/")[2].startswith(_REASONS):
+    if reasons(model):
         total += Count(0, ("reasoning is not shown",))
     return total
+
+
+def reasons(model: str | None) -> bool:
+    """Whether a model thinks in tokens that it does not show."""
+    return (model or "").rpartition("/")[2].startswith(_REASONS)
 
 
 def chat(messages: Sequence[Mapping[str, Any]], model: str, tools: Sequence[Any] = ()) -> int:
