@@ -101,11 +101,9 @@ def lacking(
     minimum_rows: int = MINIMUM_ROWS,
     minimum_blocks: int = MINIMUM_BLOCKS,
 ) -> Lacking:
-    """What is missing of (reference, window) rows and blocks."""
-    (reference_rows, window_rows), (reference_blocks, window_blocks) = rows, blocks
-    return Lacking(
-        max(0, minimum_rows - reference_rows),
-        max(0, minimum_rows - window_rows),
-        max(0, minimum_blocks - reference_blocks),
-        max(0, minimum_blocks - window_blocks),
-    )
+    """What is missing of (reference, window) rows and blocks; of blocks nothing where each row is one."""
+    more_blocks = [
+        0 if count == of_rows else max(0, minimum_blocks - count)
+        for count, of_rows in zip(blocks, rows, strict=True)
+    ]
+    return Lacking(*(max(0, minimum_rows - count) for count in rows), *more_blocks)
