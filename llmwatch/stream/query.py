@@ -13,14 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmwatch.store import EVENTS, Project
-from llmwatch.stream import derived, event_views, fork, pieces, sql_guard
-from llmwatch.stream.columns import Column, fixed, grown, literal, quoted, shown
-from llmwatch.stream.derived import Derived
-from llmwatch.stream.duck import connect, have_columns, lake_columns, read_files
-from llmwatch.stream.kept import Kept, narrow
-from llmwatch.stream.segments import list_segments
-from llmwatch.stream.snapshot import EMPTY, DataFile, Snapshot, load
-from llmwatch.stream.tail import SegmentGone, Tail
+from llmwatch.stream import derived, event_views, fork, sql_guard
+from llmwatch.stream.columns import Column, literal, quoted
+from llmwatch.stream.duck import connect
+from llmwatch.stream.relation import Relation
+from llmwatch.stream.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,7 +61,7 @@ class Reader:
         if keep:
             self._database.execute("ATTACH ':memory:' AS kept (COMPRESS)")
         self._running: dict[int, duckdb.DuckDBPyConnection] = {}
-        self._relations: dict[str, _Relation] = {}
+        self._relations: dict[str, Relation] = {}
         _open_readers.add(self)
 
     def execute(
@@ -103,7 +100,7 @@ class Reader:
         with self._lock, self._at_once():
             for table in dict.fromkeys([EVENTS, *tables] if derived else tables):
                 if table not in self._relations:
-                    self._relations[table] = _Relation(
+                    self._relations[table] = Relation(
                         self._database, self.project, table, keep=self._keep
                     )
                 said = self._relations[EVENTS] if derived and table != EVENTS else None
@@ -132,23 +129,6 @@ class Reader:
         finally:
             cursor.close()
 
-    def numpy(
-        self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
-    ) -> dict[str, Any]:
-        """The result as numpy arrays by column, for results too long to go through Python objects."""
-        for attempt in range(TRIES):
-            cursor = self._cursor(sql, tables)
-            try:
-                with self._interruptible(cursor):
-                    return cursor.execute(sql, list(params)).fetchnumpy()
-            except _file_gone():
-                if attempt == TRIES - 1:
-                    raise
-                self._start_over(tables)
-            finally:
-                cursor.close()
-        raise AssertionError("unreachable")
-
     def hold(self, table: str) -> None:
         """Keep the table's lake files in memory for `hot.<table>`; cheap when they are."""
         self.refresh([table])
@@ -174,38 +154,39 @@ class Reader:
         self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
     ) -> dict[str, Any]:
         """The columns as (masked) numpy arrays: for many numbers, in a fraction of the memory of rows."""
-        for attempt in range(TRIES):
-            cursor = self._cursor(sql, tables)
-            try:
-                return cursor.execute(sql, list(params)).fetchnumpy()
-            except _file_gone():
-                if attempt == TRIES - 1:
-                    raise
-                self._start_over(tables)
-            finally:
-                cursor.close()
-        raise AssertionError("unreachable")
+        return self._asked(
+            sql, tables, lambda cursor: cursor.execute(sql, list(params)).fetchnumpy()
+        )
 
-    def arrow(self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)) -> Any:
+    def arrow(
+        self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
+    ) -> Any:
         """The result as a `pyarrow.Table`."""
-        cursor = self._cursor(sql, tables)
-        try:
-            return cursor.sql(sql, params=list(params)).to_arrow_table()
-        finally:
-            cursor.close()
+        return self._asked(
+            sql, tables, lambda cursor: cursor.sql(sql, params=list(params)).to_arrow_table()
+        )
 
     def copy(
         self, sql: str, params: Sequence[Any], tables: Sequence[str], *, to: Path, options: str
     ) -> int:
         """Write the result to a file by DuckDB's COPY, which holds no more in memory than it must; returns how many rows."""
         copy = f"COPY ({sql}) TO {literal(str(to))} ({options})"
+        if not to.parent.is_dir():
+            raise FileNotFoundError(f"there is no directory {to.parent}")
+        done = self._asked(
+            sql, tables, lambda cursor: cursor.execute(copy, list(params)).fetchone()
+        )
+        return int(done[0]) if done else 0
+
+    def _asked(self, sql: str, tables: Sequence[str], ask: Callable[[Any], Any]) -> Any:
+        """What `ask` gets from a cursor; once more from the start when a file was vacuumed under it."""
         for attempt in range(TRIES):
             cursor = self._cursor(sql, tables)
             try:
-                done = cursor.execute(copy, list(params)).fetchone()
-                return int(done[0]) if done else 0
+                with self._interruptible(cursor):
+                    return ask(cursor)
             except _file_gone():
-                if attempt == TRIES - 1 or not to.parent.is_dir():
+                if attempt == TRIES - 1:
                     raise
                 self._start_over(tables)
             finally:
@@ -236,7 +217,9 @@ class Reader:
             rows = list(_moments(cursor.fetchall(), moments))
         finally:
             cursor.close()
-        return Result([column[0] for column in description], [str(column[1]) for column in description], rows)
+        return Result(
+            [column[0] for column in description], [str(column[1]) for column in description], rows
+        )
 
     def _started(
         self, sql: str, params: Sequence[Any], tables: Sequence[str], *, user: bool
@@ -286,163 +269,6 @@ def _close_readers() -> None:
 fork.in_child(_open_readers.clear)
 
 
-class _Relation:
-    """One table as views: what the lake holds, the tail, and the two together."""
-
-    def __init__(
-        self, database: duckdb.DuckDBPyConnection, project: Project, table: str, *, keep: bool = False
-    ) -> None:
-        self.project, self.table = project, table
-        self.events = table == EVENTS
-        self.lake = project.lake(table)
-        self.snapshot = EMPTY
-        self.columns: tuple[Column, ...] = ()
-        self._database = database
-        self._tail = Tail(database, quoted(f"tail of {table}"), fixed(self.events))
-        self._derived = None if table.startswith("_") else Derived(database, table)
-        self._generation = _generation(project)
-        self._viewed: object = None
-        self._kept = Kept(database) if keep else None
-
-    def hold(self) -> None:
-        """Called without the reader's lock: what is kept shows in the views at the next refresh."""
-        assert self._kept is not None
-        if not self.events and self._kept.hold(self.snapshot.rows, narrow(self.columns)):
-            self._viewed = None
-
-    def refresh(self, events: _Relation | None = None) -> None:
-        if (generation := _generation(self.project)) != self._generation:
-            # rows were erased: what is in memory may hold them
-            self._generation = generation
-            self._tail = Tail(self._database, self._tail.name, fixed(self.events))
-            self._derived = self._derived and Derived(self._database, self.table)
-        for attempt in range(TRIES):
-            try:
-                self._read()
-                break
-            except SegmentGone:
-                if attempt == TRIES - 1:
-                    raise
-        if self._derived is not None and events is not None:
-            self._derived.refresh(events.snapshot, events._tail.name, self.snapshot.rows)
-        self._make_views()
-
-    def _read(self) -> None:
-        segments = list_segments(self.project.spool(self.table))  # before the snapshot: see architecture
-        self.snapshot = load(self.lake, self.snapshot)
-        self._tail.refresh(s for s in segments if not self.snapshot.holds(s.writer, s.number))
-
-    def _make_views(self) -> None:
-        known = self.snapshot.columns or fixed(self.events)
-        self.columns = known if self.events else grown(_complete(known), self._tail.keys)
-        derives = self._derived is not None and self._derived.any
-        state = (self.snapshot.version, self.columns, self._tail.has_pieces, derives)
-        if state == self._viewed:
-            return
-        whole = self._relation(self.columns, read_files)
-        self._view(f"main.{quoted(self.table)}", f"SELECT {_shown(self.columns)} FROM ({whole})")
-        for name, select in views_for_people(self.table, self.columns).items():
-            self._view(name, select)
-        if self.events:
-            event_views.create(self._database, self._view)
-        elif self._kept is not None:
-            self._view_kept()
-        self._viewed = state
-
-    def _view_kept(self) -> None:
-        columns = narrow(self.columns)
-        relation = self._relation(columns, lambda files: self._kept_or_read(files, columns))
-        names = {c.name: n for c, n in zip(self.columns, _keyed_names(self.columns), strict=True)}
-        fields = ", ".join(
-            f"{quoted(c.name)} AS {quoted(name)}" for c in columns for name in names[c.name]
-        )
-        self._view(f"hot.{quoted(self.table)}", f"SELECT {fields} FROM ({relation})")
-
-    def _kept_or_read(self, files: Sequence[DataFile], columns: Sequence[Column]) -> str:
-        assert self._kept is not None
-        held, missing = self._kept.covering(files, columns)
-        parts = [f"SELECT * FROM {name}" for name in held]
-        if missing:
-            names = ", ".join(quoted(column.name) for column in columns)
-            read = have_columns(self._database, read_files(missing), columns)
-            parts.append(f"SELECT {names} FROM {read}")
-        return f"({' UNION ALL '.join(parts)})"
-
-    def _view(self, name: str, select: str) -> None:
-        self._database.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")
-
-    def _relation(
-        self, columns: Sequence[Column], read: Callable[[Sequence[DataFile]], str]
-    ) -> str:
-        rows = self._rows(columns, read)
-        if self._derived is None or not self._derived.any:
-            return rows
-        return self._derived.joined(f"({rows})", columns)
-
-    def _rows(self, columns: Sequence[Column], read: Callable[[Sequence[DataFile]], str]) -> str:
-        names = ", ".join(quoted(column.name) for column in columns)
-        tail = f"(SELECT {lake_columns(columns)} FROM {self._tail.name})"
-        files = self.snapshot.rows
-        rows = f"SELECT {names} FROM {tail}" + ("" if self.events else " WHERE t IS NULL")
-        if files:
-            lake = have_columns(self._database, read(files), columns)
-            rows = f"SELECT {names} FROM {lake} UNION ALL {rows}"
-        waiting = self.snapshot.pieces
-        if self.events or not (waiting or self._tail.has_pieces):
-            return rows
-        parts = f"SELECT {names} FROM {tail} WHERE t IS NOT NULL"
-        if waiting:
-            parts += f" UNION ALL SELECT {names} FROM {have_columns(self._database, read_files(waiting), columns)}"
-        return pieces.whole_relation(f"({rows})", f"({parts})", columns)
-
-
-def _complete(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """With every column of ours, also those that an older llmwatch did not make."""
-    names = {column.name for column in columns}
-    return (*columns, *(column for column in fixed(False) if column.name not in names))
-
-
-def _shown(columns: Sequence[Column]) -> str:
-    return ", ".join(f"{shown(column)} AS {quoted(column.name)}" for column in columns if column.name != "t")
-
-
-def views_for_people(table: str, columns: Sequence[Column]) -> dict[str, str]:
-    """`logged.<table>`, where a logged key has its own name and a column of ours that has it too is under
-    `_name`; and `keyed.<table>`, the same with each column of ours once more as `llmwatch <name>`."""
-    names = dict(names_for_people(columns))
-    theirs = ", ".join(f"{quoted(name)} AS {quoted(shown_as)}" for name, shown_as in names.items())
-    ours = ", ".join(
-        f"{quoted(column.name)} AS {quoted('llmwatch ' + column.name)}"
-        for column in columns
-        if column.key is None and column.name != "t"
-    )
-    return {
-        f"logged.{quoted(table)}": f"SELECT {theirs} FROM main.{quoted(table)}",
-        f"keyed.{quoted(table)}": f"SELECT {theirs}, {ours} FROM main.{quoted(table)}",
-    }
-
-
-def _keyed_names(columns: Sequence[Column]) -> Iterator[list[str]]:
-    """For each column, the names it has in `keyed.<table>`."""
-    theirs = dict(names_for_people(columns))
-    for column in columns:
-        names = [theirs[column.name]] if column.name in theirs else []
-        yield names if column.key is not None or column.name == "t" else [*names, f"llmwatch {column.name}"]
-
-
-def names_for_people(columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
-    """The columns a person sees, each with the name it has for them."""
-    keys = {column.key.lower() for column in columns if column.key is not None}
-    for column in columns:
-        if column.key is not None:
-            yield column.name, column.key
-        elif column.name != "t":
-            name = column.name
-            while name in keys:
-                name = f"_{name}"
-            yield column.name, name
-
-
 def streamed(database: duckdb.DuckDBPyConnection, sql: str) -> Iterator[dict[str, Any]]:
     """The records of a query on any database, one by one, times as aware datetimes."""
     cursor = database.cursor()
@@ -452,14 +278,6 @@ def streamed(database: duckdb.DuckDBPyConnection, sql: str) -> Iterator[dict[str
     while batch := cursor.fetchmany(1000):
         for row in _moments(batch, moments):
             yield dict(zip(names, row, strict=True))
-
-
-def _generation(project: Project) -> int:
-    """Changes whenever rows were erased from the project."""
-    try:
-        return (project.path / "erased").stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
 
 
 def _file_gone() -> type[Exception]:
@@ -494,4 +312,3 @@ def _moments(rows: Sequence[tuple[Any, ...]], moments: Sequence[int]) -> Iterato
             if values[i] is not None:
                 values[i] = _EPOCH + timedelta(microseconds=values[i])
         yield tuple(values)
-

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmwatch.errors import LlmwatchError, MissingExtra
 from llmwatch.stream.columns import CALL, DATA, ENVELOPE, Column, quoted
-from llmwatch.stream.query import names_for_people
+from llmwatch.stream.relation import names_for_people
 from llmwatch.stream.row import Row
 
 if TYPE_CHECKING:
