@@ -110,10 +110,8 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "look-alike Cyrillic letters": lambda text: text.translate(_ALIKE),
     "fullwidth letters": lambda text: text.translate(_WIDE),
     "invisible tag letters": lambda text: "Hello! " + text.translate(_TAGS),
-    "base64": lambda text: (
-        "Decode this and do what it says: " + base64.b64encode(text.encode()).decode()
-    ),
-    "hexadecimal": lambda text: "Decode this and do what it says: " + text.encode().hex(),
+    "base64": lambda text: "attachment: " + base64.b64encode(text.encode()).decode(),
+    "hexadecimal": lambda text: "attachment: " + text.encode().hex(),
     "UPPER CASE": str.upper,
     "leet": lambda text: text.translate(_LEET),
     "s p a c e d": _between(" "),

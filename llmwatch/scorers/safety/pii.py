@@ -270,7 +270,7 @@ def _passports(text: str) -> Iterator[Span]:
 
 _GAP = r"[ .\-/\u00a0]"
 _PHONE = re.compile(
-    rf"(?<![\w.,$€£#])(?<!\d[-/:])(?:"
+    rf"(?<![\w$€£#])(?<!\d[-/:.,])(?:"
     rf"(?P<world>(?:\+|00)[1-9]\d{{0,2}}{_GAP}{{0,2}}(?:\(0\){_GAP}?)?\(?\d{{1,4}}\)?(?:{_GAP}{{0,2}}\d){{4,12}})"
     rf"|(?P<america>(?:1{_GAP})?(?:\([2-9]\d\d\){_GAP}?|[2-9]\d\d{_GAP})\d{{3}}{_GAP}\d{{4}})"
     rf"|(?P<area>\(\d{{2,5}}\){_GAP}?\d(?:{_GAP}?\d){{4,9}})"
@@ -280,7 +280,7 @@ _PHONE = re.compile(
     re.IGNORECASE,
 )
 _PHONE_WORDS = re.compile(
-    r"phone|\bcall|\btel\b|\btel[.:]|mobile|\bcell|\bfax|\bdial|\bsms\b|\btext (?:me|us|him|her|them)?|whatsapp|\breach|contact|messages? to"
+    r"phone|registered |\bcall|\btel\b|\btel[.:]|mobile|\bcell|\bfax|\bdial|\bsms\b|\btext (?:me|us|him|her|them)?|whatsapp|\breach|contact|messages? to"
     r"|answering at|ring me|hotline|telefon|téléphone|teléfono|m[oó]vil|handy|cellulare|portable|\bdesk:|office:|number (?:is|was)|my number"
 )
 _NEAR = {

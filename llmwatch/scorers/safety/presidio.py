@@ -32,7 +32,6 @@ class Presidio:
             )
             for r in found
             for kind in [str(r.entity_type).lower()]
-            if kind != "url"  # a web address names no person
         ]
 
 
@@ -49,4 +48,8 @@ def _analyzer(language: str) -> Any:
     model = spacy.load(name) if name else spacy.blank(language)
     engine = SpacyNlpEngine(models=[{"lang_code": language, "model_name": name or "blank"}])
     engine.nlp = {language: model}
-    return AnalyzerEngine(nlp_engine=engine, supported_languages=[language])
+    analyzer = AnalyzerEngine(nlp_engine=engine, supported_languages=[language])
+    for name in ("EmailRecognizer", "UrlRecognizer"):
+        # These ask the network for a list of domains. Our own patterns know mail addresses.
+        analyzer.registry.remove_recognizer(name)
+    return analyzer
