@@ -21,9 +21,6 @@ BUCKETS = 1 << BITS
 WORDS = (1, 2, 3)
 CHARACTERS = (4, 5)
 WINDOW, STEP = 400, 200
-    (600, 400),
-    (200, 130),
-)  # length and step: a passage of a persona, and a line hidden in a document
 
 _BASE = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2**64
 _INVERSE = pow(_BASE, -1, 1 << 64)
