@@ -138,18 +138,11 @@ def groups_of(reference: Frame, window: Frame, by: str | None) -> tuple[tuple[An
     """What the rows of both sides belong to, by the same name on both, and that name."""
     if by == "rows":
         return (None, None), "rows"
-    for names, word in (("sessions", "sessions"), ("users", "users")):
-        given = getattr(reference, names), getattr(window, names)
-        if by in {None, word} and all(_any(one) for one in given):
-            return tuple(blocks.chosen(one, None, None)[0] for one in given), word  # type: ignore[return-value]
-    return (
-        tuple(blocks.chosen(None, None, frame.times)[0] for frame in (reference, window)),  # type: ignore[return-value]
-        "stretches of time" if window.times is not None else "rows",
+    sessions, users = (
+        (getattr(reference, names), getattr(window, names)) if by in {None, names} else None
+        for names in ("sessions", "users")
     )
-
-
-def _any(values: Iterable[Any] | None) -> bool:
-    return values is not None and any(value is not None for value in values)
+    return blocks.chosen(sessions, users, (reference.times, window.times))
 
 
 def needs_prompts(names: Iterable[str], logged: Iterable[str]) -> bool:

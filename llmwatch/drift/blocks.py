@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Union
+from typing import Any, TypeGuard, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ LOPSIDED = 10
 CHUNK = 1000  # exchanges at a time: 6 MB as floats
 Floats = npt.NDArray[np.floating[Any]]
 Groups = Union[Sequence[Any], "npt.NDArray[Any]", None]
-Sides = Union[tuple[Sequence[Any], Sequence[Any]], None]  # noqa: UP007
+Sides = Union[tuple[Union[Sequence[Any], None], Union[Sequence[Any], None]], None]  # noqa: UP007
 
 
 def chosen(
@@ -34,21 +34,25 @@ def chosen(
 ) -> tuple[tuple[Groups, Groups], str]:
     """Groups for the rows of (reference, window), and what they are.
 
-    Sessions when rows have them, else users, else stretches of time: of as many rows on both sides,
-    and so long that the smaller side has hardly more than `minimum` of them. A row without its session or user is
-    a group of its own.
+    Sessions when rows have them, else users, else stretches of time: of as many rows on both sides, and
+    so long that the smaller side has hardly more than `minimum` of them. A row without its session or
+    user is a group of its own.
 
     >>> chosen(sessions=(["a", "a", None], ["b", "b"]))[1]
     'sessions'
     """
     for names, word in ((sessions, "sessions"), (users, "users")):
-        if names is not None and all(any(name is not None for name in side) for side in names):
+        if _present(names) and all(any(name is not None for name in side) for side in names):
             return names, word
-    if times_us is None or not all(len(side) for side in times_us):
+    if not _present(times_us):
         return (None, None), "rows"
     reference, window = (np.asarray(side, dtype=np.int64) for side in times_us)
     rows = max(1, min(len(reference), len(window)) * 3 // (4 * minimum))
     return (_stretches(reference, rows), _stretches(window, rows)), "stretches of time"
+
+
+def _present(sides: Sides) -> TypeGuard[tuple[Sequence[Any], Sequence[Any]]]:
+    return sides is not None and all(side is not None and len(side) for side in sides)
 
 
 def _stretches(times: npt.NDArray[np.int64], rows: int) -> npt.NDArray[np.int64]:
