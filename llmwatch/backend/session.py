@@ -181,9 +181,13 @@ def _server_for(project: Project, settings: Settings) -> LocalTraceServer:
         known = replace(_session.settings, project=settings.project, entity=settings.entity)
         if known == settings:
             return _session.server
-    from llmwatch.backend.server import LocalTraceServer
+    if settings.destination == "local":
+        from llmwatch.backend.server import LocalTraceServer
 
-    return LocalTraceServer(project.store, settings)
+        return LocalTraceServer(project.store, settings)
+    from llmwatch.forward.readthrough import ReadThroughServer
+
+    return ReadThroughServer(project.store, settings)
 
 
 def _client(project: Project, server: LocalTraceServer, options: dict[str, Any]) -> WeaveClient:

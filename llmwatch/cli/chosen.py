@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmwatch import settings
@@ -62,4 +63,6 @@ def table(given: argparse.Namespace) -> StreamTable:
         raise NotFound(
             f"there is no table {name} in {here.root}; there is: {', '.join(known) or 'none'}"
         )
+    # looking at a table has nothing of it sent, wherever this shell's own records go
+    settings.use(replace(settings.current(), destination="local"))
     return StreamTable(str(name), store=here.root)

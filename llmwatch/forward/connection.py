@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -53,6 +54,18 @@ class Connection:
                 raise meaning(error) from error
         return self._project_id
 
+    @property
+    def existing_project_id(self) -> str:
+        """`entity/name` at W&B; nothing is made there."""
+        if self._project_id is not None:
+            return self._project_id
+        if not self._entity:
+            self._entity = self.wanted.entity
+        if not self._entity:
+            with self._at_home():
+                self._entity = Account(self.wanted.base_url, self._credentials()).default_entity()
+        return f"{self._entity}/{self.wanted.project}"
+
     def ask(self, method: str, *args: Any) -> Any:
         """Call one method of the binding, once."""
         return self.run(getattr(self._binding(), method), *args)
@@ -91,6 +104,7 @@ class Connection:
         server._stainless_client = server._stainless_client.copy(
             max_retries=0, timeout=Timeout(self._answer_s, connect=CONNECT_S)
         )
+        weakref.finalize(self, server._stainless_client.close)
         return server
 
     def _find_project(self) -> str:
