@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from llmwatch.settings import Settings
 
 TRIES = 20
+_aside = count()
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
 
 
@@ -53,16 +55,28 @@ class Reader:
         """With `keep`, `hold` keeps lake files in memory and `hot.<t>` are views over them, without texts."""
         del settings
         self.project = project
-        self._lock = threading.RLock()
-        self._database = connect(temporary=project.temporary)
-        for schema in ("logged", "keyed", "said", "hot"):
-            self._database.execute(f"CREATE SCHEMA {schema}")
         self._keep = keep
-        if keep:
-            self._database.execute("ATTACH ':memory:' AS kept (COMPRESS)")
+        self._lock = threading.RLock()
+        self._opened: duckdb.DuckDBPyConnection | None = None
         self._running: dict[int, duckdb.DuckDBPyConnection] = {}
         self._relations: dict[str, Relation] = {}
-        _open_readers.add(self)
+
+    @property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """Made when it is needed: also after `close`, as an exit handler that runs behind ours may still read."""
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._made()
+                _open_readers.add(self)
+            return self._opened
+
+    def _made(self) -> duckdb.DuckDBPyConnection:
+        database = connect(temporary=self.project.temporary)
+        for schema in ("logged", "keyed", "said", "hot"):
+            database.execute(f"CREATE SCHEMA {schema}")
+        if self._keep:
+            database.execute("ATTACH ':memory:' AS kept (COMPRESS)")
+        return database
 
     def execute(
         self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
@@ -136,6 +150,19 @@ class Reader:
             relation = self._relations[table]
         relation.hold()
 
+    def set_aside(self, sql: str, params: Sequence[Any], tables: Sequence[str]) -> str:
+        """Put the rows of a query into a table in memory and return its name, for queries of ours to come."""
+        name = f"kept.main.aside_{next(_aside)}"
+        made = f"CREATE TABLE {name} AS {sql}"
+        self._asked(sql, tables, lambda cursor: cursor.execute(made, list(params)))
+        return name
+
+    def put_away(self, name: str) -> None:
+        """Drop a table that `set_aside` made."""
+        cursor = self._database.cursor()
+        cursor.execute(f"DROP TABLE IF EXISTS {name}")
+        cursor.close()
+
     def interrupt(self, thread: int) -> None:
         """End the query that a thread (by its `threading.get_ident()`) runs, if it runs one."""
         if (cursor := self._running.get(thread)) is not None:
@@ -198,7 +225,8 @@ class Reader:
             _open_readers.discard(self)
             self._relations.clear()
             # the object itself must go: DuckDB's binding complains at exit of each that is still there
-            if (database := self.__dict__.pop("_database", None)) is not None:
+            database, self._opened = self._opened, None
+            if database is not None:
                 database.close()
 
     def _cursor(

@@ -103,7 +103,26 @@ def test_functions_that_are_traced_already_are_not_suggested(home):
 def test_the_project_can_be_given(home):
     home.run(APP, "why?", before=("--project", "demo/bot"))
     with StreamTable("demo/bot/traces") as table:
-        assert list(table.rows())
+        assert len(list(table.rows())) == 4
+
+
+def test_calls_of_an_exit_handler_that_is_older_than_ours_are_rows(home):
+    program = """
+        import atexit
+        import openai
+        client = openai.OpenAI()
+        def embed(text):
+            client.embeddings.create(model="text-embedding-3-small", input=text)
+        def complete():
+            asked = [{"role": "user", "content": "why?"}]
+            client.chat.completions.create(model="gpt-4o-mini", messages=asked)
+        atexit.register(complete)
+        embed("first")
+        import weave
+        weave.trace.api.get_client().flush()  # by now what reads has an exit handler of its own
+    """
+    done = home.run(program)
+    assert "2 calls were recorded" in done.stderr, done.stderr
 
 
 def test_exit_codes_pass_through(home):

@@ -125,6 +125,15 @@ def test_a_forked_child_reads_after_its_parent_read() -> None:
     assert [row["n"] for row in table.rows()] == [0, 1, 2]
 
 
+def test_a_reader_that_was_closed_reads_again() -> None:
+    reader = Reader(demo())
+    say("row", "r1")
+    assert reader.execute("SELECT id FROM traces").rows == [("r1",)]
+    reader.close()
+    say("row", "r2")
+    assert len(reader.execute("SELECT id FROM traces").rows) == 2
+
+
 def test_threads_share_a_reader_while_rows_move() -> None:
     table = StreamTable("demo/threads")
     reader, stop = Reader(table.project), threading.Event()
