@@ -4,6 +4,7 @@
 |---|---|
 | id trace_id parent_id op_name display_name turn_id exception | the same |
 | thread_id | session_id |
+| user_id (of an OpenTelemetry span) | user_id |
 | started_at ended_at | the same, in microseconds |
 | inputs output attributes summary | the same, as JSON |
 | wb_user_id wb_run_id wb_run_step otel_dump | `attributes`, under the key `llmwatch.wire` |
@@ -51,7 +52,8 @@ _TOKENS = {
 def start_columns(start: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that a call's beginning fills."""
     attributes = dict(start.get("attributes") or {})
-    kind = (attributes.get("weave") or {}).get("kind")
+    said = attributes.get("weave")
+    kind = said.get("kind") if isinstance(said, Mapping) else None
     return wire.without_unknown(
         {
             "id": start["id"],
@@ -62,6 +64,7 @@ def start_columns(start: Mapping[str, Any]) -> dict[str, Any]:
             "kind": _OUR_KINDS.get(str(kind), kind),
             "model": _model_asked(start.get("inputs")) if kind == "llm" else None,
             "session_id": start.get("thread_id"),
+            "user_id": start.get("user_id"),
             "turn_id": start.get("turn_id"),
             "started_at": wire.microseconds(start["started_at"]),
             "inputs": start.get("inputs"),

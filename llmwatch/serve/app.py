@@ -22,6 +22,7 @@ except ImportError as error:
 from llmwatch.backend import quiet
 from llmwatch.serve import answers, endpoints, guard, requests
 from llmwatch.serve.graphql import GraphQL
+from llmwatch.serve.otlp.receiver import PATHS, Receiver
 
 if TYPE_CHECKING:
     from llmwatch.backend.server import LocalTraceServer
@@ -70,12 +71,14 @@ class _Served:
         self._graphql = GraphQL(settings.entity)
         self._reads = anyio.CapacityLimiter(READS_AT_ONCE)
         self._writes = anyio.CapacityLimiter(WRITES_AT_ONCE)
+        self._spans = Receiver(server, settings, self._writes)
 
     def routes(self) -> list[BaseRoute]:
         return [
             *(self._route(endpoint) for endpoint in endpoints.TABLE),
             Route("/file/create", _guarded(self._upload), methods=["POST"]),
             Route("/graphql", _guarded(self._ask_graphql), methods=["POST"]),
+            *(Route(path, _guarded(self._spans.receive), methods=["POST"]) for path in PATHS),
             Route("/health", _health, methods=["GET"]),
         ]
 

@@ -130,9 +130,13 @@ def write_objects(client):
     weave.set_aliases(first, "production")
     weave.add_tags(first, ["good", "old"])
     weave.remove_tags(first, ["old"])
-    spec = weave.AnnotationSpec(name="stars", field_schema={"type": "integer", "minimum": 1, "maximum": 5})
+    spec = weave.AnnotationSpec(
+        name="stars", field_schema={"type": "integer", "minimum": 1, "maximum": 5}
+    )
     weave.publish(spec, "stars")
-    weave.Monitor(name="watch", scorers=[Right()], op_names=["answer"], sampling_rate=0.5).activate()
+    weave.Monitor(
+        name="watch", scorers=[Right()], op_names=["answer"], sampling_rate=0.5
+    ).activate()
     client.add_cost("tiny-1", 0.5, 2.0, effective_date=datetime(2020, 1, 1, tzinfo=timezone.utc))
     view = SavedView("traces", "failed ones")
     view.add_filter("summary.weave.status", "equals", "error")
@@ -151,11 +155,15 @@ def write_calls(client):
     look(picture(), sound(), weave.Content.from_text("see"))
     _, call = answer.call("to be renamed")
     call.set_display_name("the renamed one")
-    client.finish_call(client.create_call("by hand", {"x": 1}), output={"y": [1, None, True, 2**60, "é\0"]})
+    client.finish_call(
+        client.create_call("by hand", {"x": 1}), output={"y": [1, None, True, 2**60, "é\0"]}
+    )
 
 
 def write_evaluations(client):
-    evaluation = weave.Evaluation(name="ev", dataset=weave.ref("questions").get(), scorers=[Right(), length])
+    evaluation = weave.Evaluation(
+        name="ev", dataset=weave.ref("questions").get(), scorers=[Right(), length]
+    )
     for suffix in ("", "!"):
         asyncio.run(evaluation.evaluate(Upper(name="Upper", suffix=suffix)))
     logger = weave.EvaluationLogger(name="by hand", model="hand-model", dataset=ROWS[:2])
@@ -244,7 +252,10 @@ def objects(client):
             {
                 each.object_id
                 for each in client.server.objs_query(
-                    {"project_id": client.project_id, "filter": {"is_op": True, "latest_only": True}}
+                    {
+                        "project_id": client.project_id,
+                        "filter": {"is_op": True, "latest_only": True},
+                    }
                 ).objs
             }
         ),
@@ -279,14 +290,30 @@ def queries(client):
         "no thread": {"filter": {"thread_ids": []}},
         "input ref": {"filter": {"input_refs": [config_ref]}},
         "attribute": {"query": expr("$gt", "attributes.n", 2)},
-        "and": {"query": {"$expr": {"$and": [ex("$eq", "attributes.even", True), ex("$gt", "attributes.n", 0)]}}},
+        "and": {
+            "query": {
+                "$expr": {
+                    "$and": [ex("$eq", "attributes.even", True), ex("$gt", "attributes.n", 0)]
+                }
+            }
+        },
         "not": {"query": {"$expr": {"$not": [ex("$eq", "attributes.n", 2)]}}},
         "text": {"query": contains("inputs.question", "QUESTION", case_insensitive=True)},
         "failed": {"query": expr("$eq", "summary.weave.status", "error")},
         "descendants": {"query": expr("$eq", "summary.weave.status", "descendant_error")},
         "named": {"query": expr("$eq", "display_name", "the renamed one")},
-        "exists": {"query": {"$expr": {"$convert": {"input": {"$getField": "inputs.reason"}, "to": "exists"}}}},
-        "in": {"query": {"$expr": {"$in": [{"$getField": "attributes.n"}, [{"$literal": n} for n in (1, 5, 9)]]}}},
+        "exists": {
+            "query": {
+                "$expr": {"$convert": {"input": {"$getField": "inputs.reason"}, "to": "exists"}}
+            }
+        },
+        "in": {
+            "query": {
+                "$expr": {
+                    "$in": [{"$getField": "attributes.n"}, [{"$literal": n} for n in (1, 5, 9)]]
+                }
+            }
+        },
         "expanded": {
             "filter": {"op_names": [op]},
             "query": expr("$eq", "inputs.config.temperature", 0.2),
@@ -294,7 +321,11 @@ def queries(client):
         },
         "rated": {"query": expr("$gt", "feedback.[rating].payload.value", 4)},
         "scored by": {"scored_by": "Right"},
-        "page": {"sort_by": [{"field": "attributes.n", "direction": "desc"}], "limit": 3, "offset": 1},
+        "page": {
+            "sort_by": [{"field": "attributes.n", "direction": "desc"}],
+            "limit": 3,
+            "offset": 1,
+        },
         "sorted by output": {
             "filter": {"op_names": [op]},
             "sort_by": [{"field": "output.text", "direction": "asc"}],
@@ -312,13 +343,23 @@ def queries(client):
 
 
 def included(client):
-    [judged] = [c for c in client.get_calls(include_feedback=True, include_costs=True) if is_judged(c)]
+    [judged] = [
+        c for c in client.get_calls(include_feedback=True, include_costs=True) if is_judged(c)
+    ]
     summary = judged.summary["weave"]
-    projected = [c for c in client.get_calls(columns=["inputs.question"]) if c.inputs.get("question") == "judged"]
+    projected = [
+        c
+        for c in client.get_calls(columns=["inputs.question"])
+        if c.inputs.get("question") == "judged"
+    ]
     return {
         "cost": {
             name: summary["costs"]["tiny-1"][name]
-            for name in ("prompt_tokens", "prompt_tokens_total_cost", "completion_tokens_total_cost")
+            for name in (
+                "prompt_tokens",
+                "prompt_tokens_total_cost",
+                "completion_tokens_total_cost",
+            )
         },
         "feedback": sorted(each["feedback_type"] for each in summary["feedback"]),
         "projected": [dict(projected[0].inputs), projected[0].output],
@@ -338,7 +379,9 @@ def call_trees(client):
         "children": [c.func_name for c in renamed.children()],
         "grandchildren": [c.func_name for c in child.children()],
         "parent": child.parent_id == renamed.id and child.trace_id == renamed.trace_id,
-        "exception": json.loads(failed.exception)["message"] if failed.exception[0] == "{" else failed.exception,
+        "exception": json.loads(failed.exception)["message"]
+        if failed.exception[0] == "{"
+        else failed.exception,
         "streamed": plain(streamed.output),
         "by hand": plain(by_hand.output),
         "again": [read_back.display_name, plain(read_back.output)],
@@ -381,7 +424,12 @@ def evaluations(client):
 def feedback(client):
     [judged] = [c for c in client.get_calls() if is_judged(c)]
     found = list(judged.feedback)
-    asked = {"project_id": client.project_id, "start": ago(1), "end": ago(-1), "feedback_type": "rating"}
+    asked = {
+        "project_id": client.project_id,
+        "start": ago(1),
+        "end": ago(-1),
+        "feedback_type": "rating",
+    }
     metrics = [{"json_path": "value", "aggregations": ["avg", "max", "count"]}]
     metrics += [{"json_path": "good", "value_type": "boolean"}]
     stats = client.server.feedback_stats({**asked, "metrics": metrics})
@@ -400,7 +448,9 @@ def feedback(client):
     with contextlib.suppress(Exception):  # over HTTP it is refused later, and told in the log
         client.server.feedback_create(wrong)
     client.flush()
-    payloads = {each.feedback_type: plain(each.payload) for each in found if each.feedback_type != "rating"}
+    payloads = {
+        each.feedback_type: plain(each.payload) for each in found if each.feedback_type != "rating"
+    }
     payloads["wandb.runnable.Right"].pop("call_ref", None)
     return {
         "types": sorted(each.feedback_type for each in found),
@@ -409,14 +459,23 @@ def feedback(client):
         "of one type": len(client.get_feedback(query=expr("$eq", "feedback_type", "rating"))),
         "reactions": len(client.get_feedback(reaction="👍🏽")),
         "stats": stats.window_stats,
-        "schema": [[p.json_path, p.value_type] for p in client.server.feedback_payload_schema(asked).paths],
+        "schema": [
+            [p.json_path, p.value_type] for p in client.server.feedback_payload_schema(asked).paths
+        ],
         "aggregate": [each.total_count for each in aggregate.buckets],
-        "against its schema": len(client.get_feedback(query=expr("$eq", "feedback_type", "wandb.annotation.stars"))),
+        "against its schema": len(
+            client.get_feedback(query=expr("$eq", "feedback_type", "wandb.annotation.stars"))
+        ),
     }
 
 
 def statistics(client):
-    asked = {"project_id": client.project_id, "start": ago(1), "end": ago(-1), "granularity": 86400 * 3}
+    asked = {
+        "project_id": client.project_id,
+        "start": ago(1),
+        "end": ago(-1),
+        "granularity": 86400 * 3,
+    }
     stats = client.server.call_stats(
         {
             **asked,
@@ -435,7 +494,10 @@ def statistics(client):
         "usage": {model: each.total_tokens for model, each in usage.call_usage[judged.id].items()},
         "count": counted.count,
         "costs": [[c.llm_id, c.prompt_token_cost] for c in client.query_costs(llm_ids=["tiny-1"])],
-        "project": client.server.project_stats({"project_id": client.project_id}).files_storage_size_bytes > 0,
+        "project": client.server.project_stats(
+            {"project_id": client.project_id}
+        ).files_storage_size_bytes
+        > 0,
     }
 
 
@@ -495,7 +557,11 @@ def expr(operator, path, literal):
 
 
 def contains(path, text, **options):
-    return {"$expr": {"$contains": {"input": {"$getField": path}, "substr": {"$literal": text}, **options}}}
+    return {
+        "$expr": {
+            "$contains": {"input": {"$getField": path}, "substr": {"$literal": text}, **options}
+        }
+    }
 
 
 def is_judged(call):
@@ -525,7 +591,11 @@ def status(error):
     named = {404: "not found", 400: "invalid"}
     if code is not None:
         return named.get(code, code)
-    known = {"NotFoundError": "not found", "ObjectDeletedError": "not found", "InvalidRequest": "invalid"}
+    known = {
+        "NotFoundError": "not found",
+        "ObjectDeletedError": "not found",
+        "InvalidRequest": "invalid",
+    }
     return known.get(type(error).__name__, type(error).__name__)
 
 

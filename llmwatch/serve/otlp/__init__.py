@@ -1,0 +1,1 @@
+"""OpenTelemetry spans as rows: what an OTLP exporter sends, whichever conventions its spans follow."""
