@@ -50,9 +50,10 @@ interface Loaded {
   pages: Map<number, Value[][]>;
   said: Map<string, Said[]>;
   reached: number | null;
+  thin: boolean;
 }
 
-const nothing = (key: string): Loaded => ({ key, asOf: null, total: null, columns: [], pages: new Map(), said: new Map(), reached: null });
+const nothing = (key: string): Loaded => ({ key, asOf: null, total: null, columns: [], pages: new Map(), said: new Map(), reached: null, thin: false });
 
 export function RowsTable(props: Props) {
   const { base, question, panel, sort, chosen, changed, handle, onOpen, onCount } = props;
@@ -67,12 +68,14 @@ export function RowsTable(props: Props) {
   const now = useRef(loaded);
   now.current = loaded;
   const asking = useRef(new Set<string>());
+  const full = useRef(new Set<string>());
 
   const load = useCallback(
     async (number: number, asOf: number | null, fresh: boolean) => {
       const mark = `${key}|${number}|${asOf}|${fresh ? "fresh" : ""}`;
       if (asking.current.has(mark)) return;
       asking.current.add(mark);
+      if (fresh && question.search) onCount("searching…");
       try {
         const body = { ...question, sort, roots: panel.roots ?? false, panel_where: panel.where, columns, offset: number * PAGE, limit: PAGE, as_of: asOf ?? undefined };
         const page = await api.send<RowsPage>(`${base}/rows`, body);
@@ -82,7 +85,7 @@ export function RowsTable(props: Props) {
           const pages = new Map(keep.pages).set(number, page.rows);
           const said = new Map(keep.said);
           for (const row of page.rows) said.set(String(row[0]), page.said[String(row[0])] ?? []);
-          return { key, asOf: page.as_of, total: page.total, columns: page.columns, pages, said, reached: page.reached };
+          return { key, asOf: page.as_of, total: page.total, columns: page.columns, pages, said, reached: page.reached, thin: page.thin };
         });
         if (fresh) setMore(0);
       } catch (failed) {
@@ -96,6 +99,7 @@ export function RowsTable(props: Props) {
 
   useEffect(() => {
     setTop(0);
+    full.current.clear();
     if (box.current) box.current.scrollTop = 0;
     void load(0, null, true);
   }, [key]);
@@ -123,6 +127,25 @@ export function RowsTable(props: Props) {
     }, 40);
     return () => clearTimeout(wait);
   }, [first, visible, loaded, key]);
+
+  // a sorted page comes without its texts: those of the rows in sight follow
+  useEffect(() => {
+    if (!loaded.thin || loaded.key !== key) return;
+    const seen = Array.from({ length: visible }, (_, n) => rowAt(first + n)).filter((row): row is Value[] => row !== undefined && !full.current.has(String(row[0])));
+    if (!seen.length) return;
+    const stop = new AbortController();
+    const wait = setTimeout(async () => {
+      const page = await api.send<RowsPage>(`${base}/rows`, { ...question, columns, at: seen.map((row) => row[4]), ids: seen.map((row) => row[0]) }, stop.signal).catch(() => null);
+      if (!page) return;
+      const whole = new Map(page.rows.map((row) => [String(row[0]), row]));
+      for (const id of whole.keys()) full.current.add(id);
+      setLoaded((old) => (old.key === key ? { ...old, pages: new Map([...old.pages].map(([n, rows]) => [n, rows.map((row) => whole.get(String(row[0])) ?? row)])) } : old));
+    }, 120);
+    return () => {
+      clearTimeout(wait);
+      stop.abort();
+    };
+  }, [first, visible, loaded.thin, loaded.pages.size, key]);
 
   useEffect(() => onCount(total !== null ? `${format.count(total)}` : loaded.reached ? `searched back to ${format.moment(loaded.reached, true)}` : ""), [total, loaded.reached]);
 

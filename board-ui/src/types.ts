@@ -105,6 +105,7 @@ export interface RowsPage {
   said: Record<string, Said[]>;
   total: number | null;
   reached: number | null;
+  thin: boolean;
   as_of: number;
 }
 

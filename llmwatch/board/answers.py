@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from llmwatch.errors import InvalidBoard, LlmwatchError, NotFound
-from llmwatch.stream.sql_guard import QueryRefused
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -21,7 +20,9 @@ Handler = Callable[["Request"], Awaitable["Response"]]
 
 def encoded(value: Any) -> bytes:
     """JSON for the page. A lone surrogate cannot be: text comes from DuckDB, which holds none."""
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY, default=str)
+    return orjson.dumps(
+        value, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY, default=str
+    )
 
 
 def answer(value: Any, status: int = 200) -> Response:
@@ -41,7 +42,9 @@ def told(error: BaseException) -> dict[str, Any]:
     if isinstance(error, duckdb.InterruptException):
         return {"error": "the query was cancelled"}
     if isinstance(error, duckdb.OutOfMemoryException):
-        return {"error": "this needs more memory than a board may take: choose a shorter time range, or fewer groups"}
+        return {
+            "error": "this needs more memory than a board may take: choose a shorter time range, or fewer groups"
+        }
     if isinstance(error, duckdb.Error):
         return {"error": str(error).split("\n\nLINE")[0].split("\n")[0]}
     logger.error("a board could not answer", exc_info=error)
@@ -53,7 +56,7 @@ def status_of(error: BaseException) -> int:
         return 404
     import duckdb
 
-    wrong = (InvalidBoard, QueryRefused, LlmwatchError, ValueError, duckdb.Error)
+    wrong = (LlmwatchError, ValueError, duckdb.Error)
     return 400 if isinstance(error, wrong) else 500
 
 

@@ -32,7 +32,11 @@ _TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "h
 
 
 def make_app(
-    store: Store, settings: Settings | None = None, *, read_only: bool = False, home: str | None = None
+    store: Store,
+    settings: Settings | None = None,
+    *,
+    read_only: bool = False,
+    home: str | None = None,
 ) -> Starlette:
     """An ASGI application to serve or to mount: wrap it in `llmwatch.serve.guard.guarded` with `PAGE_CSP`."""
     from starlette.applications import Starlette
@@ -136,7 +140,9 @@ async def picture(desk: Desk, request: Request) -> Response:
 
 async def tables(desk: Desk, request: Request) -> Response:
     del request
-    return answer({"tables": await desk.run(desk.tables), "home": desk.home, "read_only": desk.read_only})
+    return answer(
+        {"tables": await desk.run(desk.tables), "home": desk.home, "read_only": desk.read_only}
+    )
 
 
 async def about(desk: Desk, request: Request) -> Response:
@@ -203,27 +209,34 @@ async def ask(desk: Desk, request: Request) -> Response:
     source, asked = _source(desk, request), await _asked(request)
     panels = spec.parse({"name": "asked", "panels": asked.get("panels") or []}).panels
     start, end = await desk.run(resolve, source, asked.get("range") or "auto", reader=source.reader)
-    fixed = {**asked, "range": f"{start}-{end}" if start is not None and end is not None else asked.get("range")}
+    fixed = {
+        **asked,
+        "range": f"{start}-{end}" if start is not None and end is not None else asked.get("range"),
+    }
     choice = (await desk.run(choose, source, fixed, reader=source.reader)).between(start, end)
     over = await desk.run(asks.bins, source, choice, reader=source.reader)
 
     async def told_one_by_one() -> AsyncIterator[bytes]:
         head = {"range": [start, end], "bins": over.to_json() if over else None}
         yield encoded(head) + b"\n"
-        waiting = {asyncio.ensure_future(_answered(desk, source, panel, choice, room)) for panel in panels}
+        waiting = {
+            asyncio.ensure_future(_answered(desk, source, panel, choice, room)) for panel in panels
+        }
         try:
             for done in asyncio.as_completed(waiting):
                 yield encoded(await done) + b"\n"
         finally:
             for task in waiting:
                 task.cancel()
-        desk._threads.submit(source.reader.hold, source.table)
+        desk.hold(source)
 
     room = asyncio.Semaphore(AT_ONCE)
     return StreamingResponse(told_one_by_one(), media_type="application/x-ndjson")
 
 
-async def _answered(desk: Desk, source: Source, panel: spec.Panel, choice: Any, room: asyncio.Semaphore) -> dict[str, Any]:
+async def _answered(
+    desk: Desk, source: Source, panel: spec.Panel, choice: Any, room: asyncio.Semaphore
+) -> dict[str, Any]:
     async with room:
         try:
             found = await desk.run(asks.ask, source, panel, choice, reader=source.reader)
@@ -249,23 +262,37 @@ def _page(desk: Desk, source: Source, asked: Mapping[str, Any]) -> dict[str, Any
     if asked.get("panel_where"):
         choice = choice.also(source, str(asked["panel_where"]))
     found = pages.page(source, desk.orders, choice, asked).to_json()
-    return {**found, "as_of": upto if upto is not None else (extent or (0, 0))[1], "start": choice.start}
+    return {
+        **found,
+        "as_of": upto if upto is not None else (extent or (0, 0))[1],
+        "start": choice.start,
+    }
 
 
 async def row(desk: Desk, request: Request) -> Response:
     source = _source(desk, request)
-    work = partial(rows.whole, source, request.path_params["id"], field=request.query_params.get("field"))
+    work = partial(
+        rows.whole, source, request.path_params["id"], field=request.query_params.get("field")
+    )
     return answer(await desk.run(work, reader=source.reader))
 
 
 async def similar(desk: Desk, request: Request) -> Response:
     source = _source(desk, request)
-    return answer({"rows": await desk.run(rows.similar, source, request.path_params["id"], reader=source.reader)})
+    return answer(
+        {
+            "rows": await desk.run(
+                rows.similar, source, request.path_params["id"], reader=source.reader
+            )
+        }
+    )
 
 
 async def trace(desk: Desk, request: Request) -> Response:
     source = _source(desk, request)
-    return answer(await desk.run(rows.trace, source, request.path_params["id"], reader=source.reader))
+    return answer(
+        await desk.run(rows.trace, source, request.path_params["id"], reader=source.reader)
+    )
 
 
 async def find(desk: Desk, request: Request) -> Response:
@@ -302,7 +329,9 @@ async def exported(desk: Desk, request: Request) -> Response:
 async def changes(desk: Desk, request: Request) -> Response:
     from starlette.responses import StreamingResponse
 
-    return StreamingResponse(live.changes(desk, _source(desk, request)), media_type="text/event-stream")
+    return StreamingResponse(
+        live.changes(desk, _source(desk, request)), media_type="text/event-stream"
+    )
 
 
 # --- writing -------------------------------------------------------------------------------
@@ -312,11 +341,18 @@ async def say(desk: Desk, request: Request) -> Response:
     _may_write(desk)
     source, row_id = _source(desk, request), request.path_params["id"]
     event = await desk.run(says.say, source, row_id, await _asked(request))
-    return answer({"id": event, "said": (await desk.run(pages.said_about, source, [[row_id]])).get(row_id, [])})
+    return answer(
+        {
+            "id": event,
+            "said": (await desk.run(pages.said_about, source, [[row_id]])).get(row_id, []),
+        }
+    )
 
 
 async def take_back(desk: Desk, request: Request) -> Response:
     _may_write(desk)
     source, given = _source(desk, request), request.path_params
     await desk.run(says.take_back, source, given["event"])
-    return answer({"said": (await desk.run(pages.said_about, source, [[given["id"]]])).get(given["id"], [])})
+    return answer(
+        {"said": (await desk.run(pages.said_about, source, [[given["id"]]])).get(given["id"], [])}
+    )

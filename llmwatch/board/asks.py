@@ -12,14 +12,33 @@ from llmwatch.board import measures
 from llmwatch.board.choice import Choice
 from llmwatch.board.source import Source, event_column
 from llmwatch.board.spec import Panel
-from llmwatch.errors import InvalidBoard
-from llmwatch.store import EVENTS
 from llmwatch.stream.columns import quoted
 
 MOST_GROUPS = 8
 OTHER = "\x00other"
 """The group of all values that are not among the most frequent; no value can be it."""
-_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800, 2592000)
+_STEPS_S = (
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    10800,
+    21600,
+    43200,
+    86400,
+    604800,
+    2592000,
+)
 _MOST_BINS = 90
 Answer = dict[str, Any]
 _TELLING = ("score", "value", "confidence", "probability", "stars", "rating", "passed", "flagged")
@@ -43,10 +62,12 @@ class Asked:
     def relation(self) -> str:
         """The rows of the choice as a relation; `hot` first: who runs it falls back to `keyed`."""
         if self.panel.source:
-            return f"(SELECT * REPLACE ({_NUMBER} AS number, {_TEXT} AS text), ts AS \"llmwatch ts\" FROM said.{quoted(self.panel.source)} WHERE \"table\" IN (?, ''))"
+            return f'(SELECT * REPLACE ({_NUMBER} AS number, {_TEXT} AS text), ts AS "llmwatch ts" FROM said.{quoted(self.panel.source)} WHERE "table" IN (?, \'\'))'
         return f"hot.{quoted(self.source.table)}"
 
-    def run(self, select: str, rest: str = "", choice: Choice | None = None) -> list[tuple[Any, ...]]:
+    def run(
+        self, select: str, rest: str = "", choice: Choice | None = None
+    ) -> list[tuple[Any, ...]]:
         """Rows of `SELECT {select} FROM <the chosen rows> {rest}`."""
         import duckdb
 
@@ -56,11 +77,17 @@ class Asked:
             return self.source.execute(sql, params, events=says).rows
         except duckdb.BinderException:
             # a column that is not kept in memory: texts, ids of traces
-            return self.source.execute(sql.replace("FROM hot.", "FROM keyed.", 1), params, events=says).rows
+            return self.source.execute(
+                sql.replace("FROM hot.", "FROM keyed.", 1), params, events=says
+            ).rows
 
     def _sql(self, select: str, rest: str, choice: Choice) -> tuple[str, list[Any]]:
         if not self.panel.source:
-            where, params = choice.where()
+            if choice.search:
+                where, params = choice.where(searched=False)
+                where += f" AND {self.source.searches.condition(choice)}"
+            else:
+                where, params = choice.where()
             return f"SELECT {select} FROM {self.relation()} WHERE {where} {rest}", params
         where, params = replace(choice, conditions=(), params=(), search="").where()
         params = [self.source.table, *params]
@@ -92,7 +119,9 @@ def _measure(asked: Asked, text: str | None) -> measures.Measure:
     if measure.condition is not None and not asked.panel.source:
         asked.source.reader.check_conditions(asked.source.table, [measure.condition])
     elif measure.condition is not None:
-        asked.source.reader.check(f"SELECT 1 FROM {asked.panel.source} WHERE {measure.condition}", [asked.source.table])
+        asked.source.reader.check(
+            f"SELECT 1 FROM {asked.panel.source} WHERE {measure.condition}", [asked.source.table]
+        )
     return measure
 
 
@@ -141,15 +170,24 @@ def _series(asked: Asked) -> Answer:
     measure = _measure(asked, panel.measure)
     if over is None:
         return {"bins": None, "series": []}
-    groups = _groups(asked, measure, panel.limit or MOST_GROUPS) if panel.by else None
+    groups = _groups(asked, panel.limit or MOST_GROUPS) if panel.by else None
     if groups is None:
         rows = asked.run(f"{over.sql} AS bin, NULL, {measure.sql(asked.column)}", "GROUP BY 1")
     else:
-        rows = asked.run(f"{over.sql} AS bin, {_group_sql(asked, groups)} AS g, {measure.sql(asked.column)}", "GROUP BY 1, 2")
+        rows = asked.run(
+            f"{over.sql} AS bin, {_group_sql(asked, groups)} AS g, {measure.sql(asked.column)}",
+            "GROUP BY 1, 2",
+        )
     return {
         "bins": over.to_json(),
         "stacks": measure.additive,
-        "series": _by_group(rows, groups, over, fill=0 if measure.function == "count" else None, additive=measure.additive),
+        "series": _by_group(
+            rows,
+            groups,
+            over,
+            fill=0 if measure.function == "count" else None,
+            additive=measure.additive,
+        ),
     }
 
 
@@ -159,9 +197,11 @@ class _Groups:
     others: int
 
 
-def _groups(asked: Asked, measure: measures.Measure, limit: int) -> _Groups:
+def _groups(asked: Asked, limit: int) -> _Groups:
     by = asked.column(asked.panel.by or "")
-    rows = asked.run(f"{by}, count(*), count(*) OVER ()", f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {limit}")
+    rows = asked.run(
+        f"{by}, count(*), count(*) OVER ()", f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {limit}"
+    )
     total = rows[0][2] if rows else 0
     return _Groups(tuple(row[0] for row in rows), max(0, total - len(rows)))
 
@@ -169,19 +209,31 @@ def _groups(asked: Asked, measure: measures.Measure, limit: int) -> _Groups:
 def _group_sql(asked: Asked, groups: _Groups) -> str:
     """A number for each of the groups that are shown, and one for all the others."""
     by = asked.column(asked.panel.by or "")
-    cases = " ".join(f"WHEN {by} IS NOT DISTINCT FROM {_literal(value)} THEN {n}" for n, value in enumerate(groups.values))
+    cases = " ".join(
+        f"WHEN {by} IS NOT DISTINCT FROM {_literal(value)} THEN {n}"
+        for n, value in enumerate(groups.values)
+    )
     return f"CASE {cases} ELSE {len(groups.values)} END" if cases else "0"
 
 
 def _literal(value: Any) -> str:
     if value is None:
         return "NULL"
-    if isinstance(value, (bool, int, float)) and not (isinstance(value, float) and not math.isfinite(value)):
+    if isinstance(value, (bool, int, float)) and not (
+        isinstance(value, float) and not math.isfinite(value)
+    ):
         return str(value)
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def _by_group(rows: Sequence[tuple[Any, ...]], groups: _Groups | None, over: Bins, *, fill: Any, additive: bool) -> list[Answer]:
+def _by_group(
+    rows: Sequence[tuple[Any, ...]],
+    groups: _Groups | None,
+    over: Bins,
+    *,
+    fill: Any,
+    additive: bool,
+) -> list[Answer]:
     keys: list[Any] = [None] if groups is None else list(range(len(groups.values)))
     if groups is not None and groups.others and additive:
         keys.append(len(groups.values))
@@ -227,10 +279,15 @@ def _single(asked: Asked) -> Answer:
     if over is None:
         return {"value": None, "before": None, "spark": []}
     sql = measure.sql(asked.column)
-    value = _number(asked.run(sql)[0][0])
+    value = None
     spark: list[Any] = [0 if measure.function == "count" else None] * over.count
-    for bin_, number in asked.run(f"{over.sql}, {sql}", "GROUP BY 1"):
-        if 0 <= bin_ < over.count:
+    rows = asked.run(
+        f"{over.sql} AS bin, {sql}, grouping(bin)", "GROUP BY GROUPING SETS ((bin), ())"
+    )
+    for bin_, number, whole in rows:
+        if whole:
+            value = _number(number)
+        elif 0 <= bin_ < over.count:
             spark[bin_] = _number(number)
     return {"value": value, "before": _before(asked, sql, over), "spark": spark}
 
@@ -245,7 +302,9 @@ def _before(asked: Asked, sql: str, over: Bins) -> float | None:
     span = end - start
     if start - span < extent[0] - span // 20:
         return None
-    found: float | None = _number(asked.run(sql, choice=asked.choice.between(start - span, start))[0][0])
+    found: float | None = _number(
+        asked.run(sql, choice=asked.choice.between(start - span, start))[0][0]
+    )
     return found
 
 
@@ -254,13 +313,19 @@ def _before(asked: Asked, sql: str, over: Bins) -> float | None:
 
 def _distribution(asked: Asked) -> Answer:
     column = asked.column(asked.panel.column or "")
-    if not asked.panel.source and asked.source.column(asked.panel.column or "").type in ("text", "bool", "json"):
+    if not asked.panel.source and asked.source.column(asked.panel.column or "").type in (
+        "text",
+        "bool",
+        "json",
+    ):
         return {"categories": _top_values(asked, column, "count(*)", 12)}
     stats = asked.run(
         f"count(*), count({column}), min({column}), max({column}), avg({column}), stddev_samp({column}), "
         f"quantile_cont({column}, [0.001, 0.5, 0.95, 0.99, 0.995])"
     )[0]
-    told = dict(zip(("rows", "known", "min", "max", "mean", "std"), map(_number, stats[:6]), strict=True))
+    told = dict(
+        zip(("rows", "known", "min", "max", "mean", "std"), map(_number, stats[:6]), strict=True)
+    )
     if not stats[1]:
         return {"stats": told, "edges": [], "counts": []}
     p0, p50, p95, p99, most = (float(v) for v in stats[6])
@@ -301,7 +366,9 @@ def _place(column: str, edges: list[float]) -> str:
 def _heatmap(asked: Asked) -> Answer:
     over = bins(asked.source, asked.choice, most=60)
     column = asked.column(asked.panel.column or "")
-    stats = asked.run(f"count({column}), min({column}), max({column}), quantile_cont({column}, [0.001, 0.5, 0.999])")[0]
+    stats = asked.run(
+        f"count({column}), min({column}), max({column}), quantile_cont({column}, [0.001, 0.5, 0.999])"
+    )[0]
     if over is None or not stats[0]:
         return {"bins": None, "edges": [], "cells": []}
     p0, p50, most = (float(v) for v in stats[3])
@@ -328,7 +395,9 @@ def _top(asked: Asked) -> Answer:
         f"GROUP BY 1 ORDER BY m DESC NULLS LAST, n DESC, 1 LIMIT {asked.panel.limit or 10}",
     )
     return {
-        "items": [{"name": plain(row[0]), "value": _number(row[1]), "rows": row[2]} for row in rows],
+        "items": [
+            {"name": plain(row[0]), "value": _number(row[1]), "rows": row[2]} for row in rows
+        ],
         "groups": rows[0][3] if rows else 0,
     }
 
@@ -343,7 +412,10 @@ def _grouped(asked: Asked) -> Answer:
     named = list(panel.measures or _usual(asked))
     sql = ", ".join(_measure(asked, text).sql(asked.column) for text in named)
     by = asked.column(panel.by or "")
-    rows = asked.run(f"{by}, {sql}, count(*) OVER ()", f"GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {panel.limit or 100}")
+    rows = asked.run(
+        f"{by}, {sql}, count(*) OVER ()",
+        f"GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {panel.limit or 100}",
+    )
     return {
         "by": panel.by,
         "measures": named,
@@ -360,7 +432,11 @@ def _usual(asked: Asked) -> list[str]:
         wanted.append("share(status = 'error')")
     wanted += [f"p50({name})" for name in ("latency_ms",) if name in known]
     wanted += [f"p95({name})" for name in ("latency_ms",) if name in known]
-    wanted += [f"sum({name})" for name in ("cost_usd", "prompt_tokens", "completion_tokens") if name in known]
+    wanted += [
+        f"sum({name})"
+        for name in ("cost_usd", "prompt_tokens", "completion_tokens")
+        if name in known
+    ]
     if len(wanted) == 1:
         wanted += [f"avg({name})" for name in sorted(known)[:4]]
     return wanted
@@ -372,7 +448,7 @@ def _rows(asked: Asked) -> Answer:
     return {"count": asked.run("count(*)", roots)[0][0]}
 
 
-def _note(asked: Asked) -> Answer:
+def _note(_: Asked) -> Answer:
     return {}
 
 
@@ -394,7 +470,11 @@ def _number(value: Any) -> Any:
     """A number that JSON can hold; NaN and infinities are unknown."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return float(value) if value is not None and not isinstance(value, (int, float, str, bool)) else value
+    return (
+        float(value)
+        if value is not None and not isinstance(value, (int, float, str, bool))
+        else value
+    )
 
 
 def plain(value: Any) -> Any:
@@ -402,6 +482,3 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, int)):
         return value
     return _number(value) if isinstance(value, float) else str(value)
-
-
-__all__ = ["EVENTS", "InvalidBoard", "ask", "bins"]

@@ -23,7 +23,14 @@ def _spool(project: Project, table: str) -> str:
 
 def _log(lake: Path) -> str:
     try:
-        return max((entry.name for entry in os.scandir(lake / "_delta_log") if entry.name.endswith(".json")), default="")
+        return max(
+            (
+                entry.name
+                for entry in os.scandir(lake / "_delta_log")
+                if entry.name.endswith(".json")
+            ),
+            default="",
+        )
     except FileNotFoundError:
         return ""
 

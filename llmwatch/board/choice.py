@@ -41,7 +41,13 @@ class Choice:
             if bound is not None:
                 parts.append(f'"llmwatch ts" {comparison} make_timestamptz({int(bound)})')
         if self.search and searched:
-            parts.append(f"({' OR '.join(_contains(name) for name in SEARCHED)})")
+            anyhow = (
+                self.search.islower()
+            )  # as typed; capitals, or no letters at all, mean what they are
+            holds = " ILIKE ? ESCAPE '\\'" if anyhow else " LIKE ? ESCAPE '\\'"
+            parts.append(
+                f"({' OR '.join(quoted('llmwatch ' + name) + holds for name in SEARCHED)})"
+            )
             params += [_like(self.search)] * len(SEARCHED)
         return " AND ".join(parts) or "true", params
 
@@ -78,7 +84,9 @@ def resolve(source: Source, asked: str) -> tuple[int | None, int | None]:
     if found := _AGO.fullmatch(asked):
         now = clock.now_us()
         return now - int(found[1]) * _SPANS[found[2]] * 1_000_000, None
-    raise InvalidBoard(f"{asked!r} is no range; write 15m, 6h, 7d, all, or two times in microseconds as from-to")
+    raise InvalidBoard(
+        f"{asked!r} is no range; write 15m, 6h, 7d, all, or two times in microseconds as from-to"
+    )
 
 
 def _fitting(source: Source) -> str:
@@ -98,7 +106,9 @@ def _filter(chip: Any) -> Filter:
         raise InvalidBoard("a filter is an object with column, op and value")
     op = chip.get("op", "=")
     if op not in COMPARISONS:
-        raise InvalidBoard(f"a filter on {chip['column']!r} compares by one of {', '.join(COMPARISONS)}, not {op!r}")
+        raise InvalidBoard(
+            f"a filter on {chip['column']!r} compares by one of {', '.join(COMPARISONS)}, not {op!r}"
+        )
     return Filter(chip["column"], op, chip.get("value"))
 
 
@@ -168,10 +178,6 @@ def _fit(value: Any, seen: Seen | None) -> Any:
     if seen.type == "bool":
         return str(value).lower() in ("true", "1", "yes")
     return str(value)
-
-
-def _contains(name: str) -> str:
-    return f"{quoted('llmwatch ' + name)} ILIKE ? ESCAPE '\\'"
 
 
 def _like(text: str) -> str:

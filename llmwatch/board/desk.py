@@ -7,14 +7,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import Any, TypeVar
 
 from llmwatch.board.pages import Orders
 from llmwatch.board.source import Source
 from llmwatch.errors import NotFound
 from llmwatch.settings import Settings
-from llmwatch.store import EVENTS, Store, is_internal
+from llmwatch.store import Store, is_internal
 from llmwatch.stream.query import Reader
 
 T = TypeVar("T")
@@ -29,10 +28,15 @@ class Desk:
     def __init__(
         self, store: Store, settings: Settings, *, read_only: bool = False, home: str | None = None
     ) -> None:
-        self.store, self.settings, self.read_only = store, replace(settings, store=str(store.root)), read_only
+        self.store, self.settings, self.read_only = (
+            store,
+            replace(settings, store=str(store.root)),
+            read_only,
+        )
         self.home = home
         self.orders = Orders()
         self._lock = threading.Lock()
+        self._holding = threading.Lock()
         self._readers: dict[str, Reader] = {}
         self._sources: dict[tuple[str, str], Source] = {}
         self._threads = ThreadPoolExecutor(THREADS, "llmwatch-board")
@@ -71,6 +75,25 @@ class Desk:
             future.add_done_callback(_ignore)
             raise
 
+    def warm_up(self) -> None:
+        """Begin to keep the table that is shown first, while the browser starts."""
+        if self.home is None:
+            return
+        entity, project, table = self.home.partition("?")[0].strip("/").split("/")
+        source = self.source(entity, project, table)
+        self._threads.submit(source.reader.hold, source.table)
+
+    def hold(self, source: Source) -> None:
+        """Keep what has reached the lake since; one at a time, beside what is asked."""
+        if self._holding.acquire(blocking=False):
+            self._threads.submit(self._hold, source)
+
+    def _hold(self, source: Source) -> None:
+        try:
+            source.reader.hold(source.table)
+        finally:
+            self._holding.release()
+
     def tables(self) -> list[dict[str, Any]]:
         """Every table of the store, by project."""
         return [
@@ -88,6 +111,3 @@ class Desk:
 def _ignore(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()
-
-
-__all__ = ["AT_ONCE", "EVENTS", "Desk", "partial"]

@@ -27,7 +27,9 @@ def lines(source: Source, choice: Choice, form: str, *, roots: bool = False) -> 
         f'SELECT "llmwatch id" AS id, {fields} FROM keyed.{quoted(source.table)} WHERE {where}{extra} '
         'ORDER BY "llmwatch ts", "llmwatch writer", "llmwatch seq"'
     )
-    rows = source.reader.stream(sql, params, (source.table, EVENTS) if choice.says else (source.table,))
+    rows = source.reader.stream(
+        sql, params, (source.table, EVENTS) if choice.says else (source.table,)
+    )
     names = ["id", *(seen.name for seen in columns if seen.name != "id")]
     keep = [0, *(n + 1 for n, seen in enumerate(columns) if seen.name != "id")]
     json_at = {n for n, place in enumerate(keep) if place and columns[place - 1].type == "json"}

@@ -23,7 +23,13 @@ _OF_CONDITION = {
     "count": "count(*) FILTER ({0})",
     "share": "count(*) FILTER ({0}) / nullif(count(*), 0)",
 }
-NAMES = ("count", "count(condition)", "share(condition)", *(f"{name}(column)" for name in _PLAIN), "p50…p99(column)")
+NAMES = (
+    "count",
+    "count(condition)",
+    "share(condition)",
+    *(f"{name}(column)" for name in _PLAIN),
+    "p50…p99(column)",
+)
 ADDITIVE = frozenset({"count", "sum"})
 """Measures whose groups add up to the whole, so that they may be stacked."""
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmwatch import clock
 from llmwatch.board.choice import Choice
 from llmwatch.board.source import Seen, Source
 from llmwatch.store import EVENTS
@@ -21,11 +20,26 @@ PREVIEW = 240
 """Characters of a text that a cell of the table is given."""
 MOST_ROWS = 500
 MOST_COLUMNS = 60
+_SCATTERED = 30_000
+_NOT_KEPT = frozenset({"llmwatch trace_id", "llmwatch turn_id", "llmwatch exception"})
 _KEPT_ORDERS = 6
 _SLICE = 20_000
 _TELLING = {
-    "llmwatch inputs": ("$.messages[#-1].content", "$.question", "$.query", "$.prompt", "$.input", "$.text"),
-    "llmwatch output": ("$.choices[0].message.content", "$.answer", "$.output_text", "$.content", "$.text"),
+    "llmwatch inputs": (
+        "$.messages[#-1].content",
+        "$.question",
+        "$.query",
+        "$.prompt",
+        "$.input",
+        "$.text",
+    ),
+    "llmwatch output": (
+        "$.choices[0].message.content",
+        "$.answer",
+        "$.output_text",
+        "$.content",
+        "$.text",
+    ),
 }
 """What of a call says most in one line, by where it lies; the whole is shown when the row is opened."""
 _ALWAYS = ("id", "trace_id", "parent_id", "status")
@@ -85,7 +99,9 @@ class Orders:
         try:
             found: NDArray[Any] = source.reader.arrays(sql, params, tables)["at"]
         except duckdb.BinderException:
-            found = source.reader.arrays(sql.replace("FROM hot.", "FROM keyed.", 1), params, tables)["at"]
+            found = source.reader.arrays(
+                sql.replace("FROM hot.", "FROM keyed.", 1), params, tables
+            )["at"]
         return found
 
 
@@ -107,6 +123,8 @@ class Page:
     total: int | None
     reached: int | None = None
     """For a text search: how far back (in microseconds) the rows were looked through."""
+    thin: bool = False
+    """Whether texts are left out: `at` and `ids` ask for them."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -115,6 +133,7 @@ class Page:
             "said": self.said,
             "total": self.total,
             "reached": self.reached,
+            "thin": self.thin,
         }
 
 
@@ -127,16 +146,40 @@ def page(source: Source, orders: Orders, choice: Choice, asked: Mapping[str, Any
     extra = ' AND "llmwatch parent_id" IS NULL' if asked.get("roots") else ""
     if choice.search and sort.column is None:
         return _searched(source, choice, sort, extra, columns, offset, limit)
+    if asked.get("at"):
+        return _texts(source, columns, asked)
     order = orders.get(source, choice, sort, extra)
     times = order[offset : offset + limit].tolist()
+    if sort.column is not None and len(order) > _SCATTERED:
+        rows = _fetched(
+            source, choice, sort, extra, columns, times, skip=_ties(order, offset), thin=True
+        )
+        return Page(
+            [seen.name for seen in columns], rows, said_about(source, rows), len(order), thin=True
+        )
     rows = _fetched(source, choice, sort, extra, columns, times, skip=_ties(order, offset))
     return Page([seen.name for seen in columns], rows, said_about(source, rows), len(order))
+
+
+def _texts(source: Source, columns: Sequence[Seen], asked: Mapping[str, Any]) -> Page:
+    """Rows whole, by their times and ids: those of a sorted page lie all over the lake, so it shows what is kept in
+    memory at once, and asks for the texts of the rows that are looked at."""
+    times = [int(time) for time in asked["at"]][:MOST_ROWS]
+    ids = {str(row_id) for row_id in asked.get("ids") or ()}
+    at = ", ".join(f"make_timestamptz({time})" for time in times)
+    sql = f'SELECT {", ".join(map(_cell, columns))} FROM keyed.{quoted(source.table)} WHERE "llmwatch ts" IN ({at})'
+    rows = [list(row) for row in source.execute(sql).rows if row[0] in ids]
+    return Page([seen.name for seen in columns], rows, {}, None)
 
 
 def _columns(source: Source, asked: Any) -> list[Seen]:
     """The columns to show, after those that every row has for the page itself."""
     known = source.columns()
-    names = asked if isinstance(asked, list) and asked else [n for n, seen in known.items() if seen.known > 0]
+    names = (
+        asked
+        if isinstance(asked, list) and asked
+        else [n for n, seen in known.items() if seen.known > 0]
+    )
     own = [Seen(f"_{name}", "text", f"llmwatch {name}", 1.0) for name in _ALWAYS]
     at = Seen("_at", "time", "llmwatch ts", 1.0)
     return [*own, at, *(known[name] for name in names[:MOST_COLUMNS] if name in known)]
@@ -151,7 +194,15 @@ def _ties(order: NDArray[Any], offset: int) -> int:
 
 
 def _fetched(
-    source: Source, choice: Choice, sort: Sort, extra: str, columns: Sequence[Seen], times: list[int], *, skip: int
+    source: Source,
+    choice: Choice,
+    sort: Sort,
+    extra: str,
+    columns: Sequence[Seen],
+    times: list[int],
+    *,
+    skip: int,
+    thin: bool = False,
 ) -> list[list[Any]]:
     if not times:
         return []
@@ -160,11 +211,26 @@ def _fetched(
         at = f'"llmwatch ts" BETWEEN make_timestamptz({min(times)}) AND make_timestamptz({max(times)})'
     else:
         at = f'"llmwatch ts" IN ({", ".join(f"make_timestamptz({time})" for time in sorted(set(times)))})'
+    cells = [_thin(seen) if thin else _cell(seen) for seen in columns]
+    view = "hot" if thin else "keyed"
     sql = (
-        f"SELECT {', '.join(map(_cell, columns))} FROM keyed.{quoted(source.table)} "
+        f"SELECT {', '.join(cells)} FROM {view}.{quoted(source.table)} "
         f"WHERE {at} AND {where}{extra} ORDER BY {_order(source, sort)} LIMIT {len(times)} OFFSET {skip}"
     )
-    return [list(row) for row in source.execute(sql, params, events=choice.says).rows]
+    import duckdb
+
+    try:
+        return [list(row) for row in source.execute(sql, params, events=choice.says).rows]
+    except duckdb.BinderException:
+        if not thin:
+            raise
+        # a filter over a text: there is no thin answer to that
+        return _fetched(source, choice, sort, extra, columns, times, skip=skip)
+
+
+def _thin(seen: Seen) -> str:
+    long = seen.type in ("json", "bytes") or seen.sql in _NOT_KEPT
+    return "NULL" if long else _cell(seen)
 
 
 def _cell(seen: Seen) -> str:
@@ -179,7 +245,11 @@ def _cell(seen: Seen) -> str:
         return f"left({name}, {PREVIEW})"
     if seen.type == "bytes":
         return f"octet_length({name})"
-    return f"CASE WHEN isfinite({name}) THEN {name} END" if seen.type == "number" and _is_float(seen) else name
+    return (
+        f"CASE WHEN isfinite({name}) THEN {name} END"
+        if seen.type == "number" and _is_float(seen)
+        else name
+    )
 
 
 def _is_float(seen: Seen) -> bool:
@@ -190,7 +260,13 @@ def _is_float(seen: Seen) -> bool:
 
 
 def _searched(
-    source: Source, choice: Choice, sort: Sort, extra: str, columns: Sequence[Seen], offset: int, limit: int
+    source: Source,
+    choice: Choice,
+    sort: Sort,
+    extra: str,
+    columns: Sequence[Seen],
+    offset: int,
+    limit: int,
 ) -> Page:
     """Looks slice by slice from one end until there are enough rows: words that are frequent are found at once."""
     rows: list[list[Any]] = []
@@ -215,7 +291,7 @@ def _slices(source: Source, choice: Choice, sort: Sort) -> Iterator[tuple[int | 
     """Spans of time with a growing number of rows in each, from the end that the sort begins with."""
     where, params = choice.where(searched=False)
     times = source.reader.arrays(
-        f'SELECT epoch_us("llmwatch ts") AS at FROM keyed.{quoted(source.table)} WHERE {where} ORDER BY 1',
+        f'SELECT epoch_us("llmwatch ts") AS at FROM hot.{quoted(source.table)} WHERE {where} ORDER BY 1',
         params,
         (source.table, EVENTS),
     )["at"]
@@ -266,6 +342,3 @@ def newest(source: Source, choice: Choice, since: int) -> int:
     where, params = choice.between(since + 1, None).where()
     sql = f"SELECT count(*) FROM keyed.{quoted(source.table)} WHERE {where}"
     return int(source.execute(sql, params, events=choice.says).rows[0][0])
-
-
-__all__ = ["Orders", "Page", "clock", "page"]

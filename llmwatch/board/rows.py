@@ -16,8 +16,27 @@ MOST_SPANS = 5_000
 LONGEST_FIELD = 400_000
 """Characters of one field that the page is given; the rest is fetched when asked for."""
 _SPAN = (
-    *("id", "trace_id", "parent_id", "op_name", "display_name", "kind", "status", "model", "started_at", "ended_at"),
-    *("latency_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "cost_usd", "exception_type", "ts"),
+    *(
+        "id",
+        "trace_id",
+        "parent_id",
+        "op_name",
+        "display_name",
+        "kind",
+        "status",
+        "model",
+        "started_at",
+        "ended_at",
+    ),
+    *(
+        "latency_ms",
+        "ttft_ms",
+        "prompt_tokens",
+        "completion_tokens",
+        "cost_usd",
+        "exception_type",
+        "ts",
+    ),
 )
 _JSON = frozenset(column.name for column in CALL if column.json) | {"data"}
 
@@ -40,10 +59,17 @@ def whole(source: Source, row_id: str, *, field: str | None = None) -> dict[str,
 
 def _stored(source: Source, row_id: str) -> dict[str, Any]:
     names = ["id", "ts", *(column.name for column in CALL), "data"]
-    fields = ", ".join(f"epoch_us({n}) AS {n}" if n in ("ts", "started_at", "ended_at") else quoted(n) for n in names)
-    found = source.execute(f"SELECT {fields} FROM main.{quoted(source.table)} WHERE id = ?", [row_id])
+    fields = ", ".join(
+        f"epoch_us({n}) AS {n}" if n in ("ts", "started_at", "ended_at") else quoted(n)
+        for n in names
+    )
+    found = source.execute(
+        f"SELECT {fields} FROM main.{quoted(source.table)} WHERE id = ?", [row_id]
+    )
     if not found.rows:
-        raise NotFound(f"no row {row_id} in {source.id}: it was deleted or erased, or is in another table")
+        raise NotFound(
+            f"no row {row_id} in {source.id}: it was deleted or erased, or is in another table"
+        )
     return found.dicts()[0]
 
 
@@ -116,6 +142,11 @@ def similar(source: Source, row_id: str, limit: int = 8) -> list[dict[str, Any]]
     near = (vectors @ own) / np.where(lengths == 0, 1, lengths)
     best = np.argsort(-near)[:limit]
     return [
-        {"id": rows[n][0], "near": round(float(near[n]), 4), "inputs": rows[n][2], "latency_ms": rows[n][3]}
+        {
+            "id": rows[n][0],
+            "near": round(float(near[n]), 4),
+            "inputs": rows[n][2],
+            "latency_ms": rows[n][3],
+        }
         for n in best
     ]

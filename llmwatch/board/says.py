@@ -42,7 +42,11 @@ def _event(asked: Mapping[str, Any]) -> tuple[str, str, Any]:
         emoji = _REACTIONS.get(str(value), value)
         if not isinstance(emoji, str) or not 0 < len(emoji) <= 16:
             raise InvalidBoard("a reaction is up, down or one emoji")
-        return "feedback", "wandb.reaction.1", {"emoji": emoji, "alias": str(value), "detoned": emoji}
+        return (
+            "feedback",
+            "wandb.reaction.1",
+            {"emoji": emoji, "alias": str(value), "detoned": emoji},
+        )
     if what == "note":
         return "feedback", "wandb.note.1", {"note": _text(value, "a note")}
     if what == "rating":

@@ -87,12 +87,23 @@ _ERRORS = "share(status = 'error')"
 
 
 def _simple(on: _On) -> None:
-    numbers = [name for name, seen in on.columns.items() if seen.type == "number" and seen.known > 0]
-    groups = [name for name, seen in on.columns.items() if seen.type in ("text", "bool") and seen.known > 0.2]
+    numbers = [
+        name for name, seen in on.columns.items() if seen.type == "number" and seen.known > 0
+    ]
+    groups = [
+        name
+        for name, seen in on.columns.items()
+        if seen.type in ("text", "bool") and seen.known > 0.2
+    ]
     groups = [name for name in groups if _is_grouping(on, name)]
     on.half("bars", "Rows over time", measure="count", by=groups[0] if groups else None)
     if numbers:
-        on.half("lines", f"{numbers[0]}, average", measure=f"avg({numbers[0]})", by=groups[0] if groups else None)
+        on.half(
+            "lines",
+            f"{numbers[0]}, average",
+            measure=f"avg({numbers[0]})",
+            by=groups[0] if groups else None,
+        )
     for name in numbers[:3]:
         on.third("distribution", name, column=name)
     for name in groups[: 3 if not numbers else 0]:
@@ -105,8 +116,12 @@ def _is_grouping(on: _On, name: str) -> bool:
     if name in ("id", "trace_id", "parent_id", "turn_id", "exception"):
         return False
     sql = on.source.sql_of(name)
-    relation = f'(SELECT {sql} AS v FROM keyed."{on.source.table}" WHERE {sql} IS NOT NULL LIMIT 5000)'
-    known, distinct = on.source.execute(f"SELECT count(*), count(DISTINCT v) FROM {relation}").rows[0]
+    relation = (
+        f'(SELECT {sql} AS v FROM keyed."{on.source.table}" WHERE {sql} IS NOT NULL LIMIT 5000)'
+    )
+    known, distinct = on.source.execute(f"SELECT count(*), count(DISTINCT v) FROM {relation}").rows[
+        0
+    ]
     return bool(known and 1 < distinct <= max(2, min(50, known // 4)))
 
 
@@ -124,16 +139,64 @@ def _llm(on: _On) -> None:
         ("Tokens a request", "avg(completion_tokens)", "tokens", "completion_tokens"),
     )
     on.board.panels = [_with(panel, calls) for panel in on.board.panels]
-    on.half("bars", "Requests", measure="count", by="model" if on.has("model") else "op_name", **calls)
+    on.half(
+        "bars", "Requests", measure="count", by="model" if on.has("model") else "op_name", **calls
+    )
     on.half("percentiles", "Latency", "latency_ms", column="latency_ms", unit="ms", **calls)
-    on.third("bars", "Cost by model", "cost_usd", measure="sum(cost_usd)", by="model", unit="usd", **calls)
-    on.third("lines", "Prompt tokens by model", "prompt_tokens", measure="avg(prompt_tokens)", by="model", unit="tokens", **calls)
-    on.third("lines", "Completion tokens by model", "completion_tokens", measure="avg(completion_tokens)", by="model", unit="tokens", **calls)
-    on.third("heatmap", "Latency, every request", "latency_ms", column="latency_ms", unit="ms", **calls)
+    on.third(
+        "bars",
+        "Cost by model",
+        "cost_usd",
+        measure="sum(cost_usd)",
+        by="model",
+        unit="usd",
+        **calls,
+    )
+    on.third(
+        "lines",
+        "Prompt tokens by model",
+        "prompt_tokens",
+        measure="avg(prompt_tokens)",
+        by="model",
+        unit="tokens",
+        **calls,
+    )
+    on.third(
+        "lines",
+        "Completion tokens by model",
+        "completion_tokens",
+        measure="avg(completion_tokens)",
+        by="model",
+        unit="tokens",
+        **calls,
+    )
+    on.third(
+        "heatmap", "Latency, every request", "latency_ms", column="latency_ms", unit="ms", **calls
+    )
     on.third("distribution", "Time to first token", "ttft_ms", column="ttft_ms", unit="ms", **calls)
-    on.third("top", "Models by cost", "cost_usd", column="model", measure="sum(cost_usd)", unit="usd", **calls)
-    shown = ("timestamp", "status", "model", "inputs", "output", "latency_ms", "prompt_tokens", "completion_tokens", "cost_usd")
-    on.rows("Requests", columns=[name for name in shown if on.has(name) or name == "timestamp"], **calls)
+    on.third(
+        "top",
+        "Models by cost",
+        "cost_usd",
+        column="model",
+        measure="sum(cost_usd)",
+        unit="usd",
+        **calls,
+    )
+    shown = (
+        "timestamp",
+        "status",
+        "model",
+        "inputs",
+        "output",
+        "latency_ms",
+        "prompt_tokens",
+        "completion_tokens",
+        "cost_usd",
+    )
+    on.rows(
+        "Requests", columns=[name for name in shown if on.has(name) or name == "timestamp"], **calls
+    )
 
 
 def _with(panel: Any, more: dict[str, Any]) -> Any:
@@ -155,13 +218,44 @@ def _traces(on: _On) -> None:
     on.board.panels = [_with(panel, roots) for panel in on.board.panels]
     name = "display_name" if on.has("display_name") and not on.has("op_name") else "op_name"
     on.half("bars", "Traces by outcome", measure="count", by="status", **roots)
-    on.half("lines", "Latency by root, average", "latency_ms", measure="avg(latency_ms)", by=name, unit="ms", **roots)
+    on.half(
+        "lines",
+        "Latency by root, average",
+        "latency_ms",
+        measure="avg(latency_ms)",
+        by=name,
+        unit="ms",
+        **roots,
+    )
     on.third("percentiles", "Latency", "latency_ms", column="latency_ms", unit="ms", **roots)
-    on.third("heatmap", "Latency, every trace", "latency_ms", column="latency_ms", unit="ms", **roots)
-    on.third("top", "Errors by type", "exception_type", column="exception_type", where="exception_type IS NOT NULL")
+    on.third(
+        "heatmap", "Latency, every trace", "latency_ms", column="latency_ms", unit="ms", **roots
+    )
+    on.third(
+        "top",
+        "Errors by type",
+        "exception_type",
+        column="exception_type",
+        where="exception_type IS NOT NULL",
+    )
     on.add("groups", "Steps", 24, 7, "kind", by=name)
-    shown = ("timestamp", "status", "op_name", "inputs", "output", "latency_ms", "user_id", "session_id", "version", "cost_usd")
-    on.rows("Traces", roots=True, columns=[column for column in shown if on.has(column) or column == "timestamp"])
+    shown = (
+        "timestamp",
+        "status",
+        "op_name",
+        "inputs",
+        "output",
+        "latency_ms",
+        "user_id",
+        "session_id",
+        "version",
+        "cost_usd",
+    )
+    on.rows(
+        "Traces",
+        roots=True,
+        columns=[column for column in shown if on.has(column) or column == "timestamp"],
+    )
 
 
 _REACTIONS = "name LIKE '%reaction%'"
@@ -170,8 +264,18 @@ _REACTIONS = "name LIKE '%reaction%'"
 def _quality(on: _On) -> None:
     thumbs: dict[str, Any] = {"source": "feedback", "where": _REACTIONS}
     on.add("number", "Reactions", 6, 5, measure="count", **thumbs)
-    on.add("number", "Liked", 6, 5, measure="share(text = '👍')", unit="percent", better="up", **thumbs)
-    on.add("number", "Notes and corrections", 6, 5, measure="count", source="feedback", where="name NOT LIKE '%reaction%'")
+    on.add(
+        "number", "Liked", 6, 5, measure="share(text = '👍')", unit="percent", better="up", **thumbs
+    )
+    on.add(
+        "number",
+        "Notes and corrections",
+        6,
+        5,
+        measure="count",
+        source="feedback",
+        where="name NOT LIKE '%reaction%'",
+    )
     on.add("number", "Labelled", 6, 5, measure="distinct(row_id)", source="labels")
     on.half("bars", "Reactions", measure="count", by="text", **thumbs)
     on.half("lines", "Scores, average", measure="avg(number)", by="name", source="scores")
@@ -190,20 +294,55 @@ def _product(on: _On) -> None:
         ("Cost", "sum(cost_usd)", "usd", "cost_usd"),
         ("Answered", "share(status = 'success')", "percent", "status"),
     )
-    on.half("bars", "Requests", measure="count", by="version" if on.has("version") else None, **roots)
+    on.half(
+        "bars", "Requests", measure="count", by="version" if on.has("version") else None, **roots
+    )
     on.half("lines", "People", "user_id", measure="distinct(user_id)", **roots)
-    on.third("bars", "Cost by model", "cost_usd", "model", measure="sum(cost_usd)", unit="usd", by="model", where="model IS NOT NULL")
-    on.third("top", "Cost by person", "user_id", "cost_usd", column="user_id", measure="sum(cost_usd)", unit="usd")
-    on.third("lines", "Satisfaction", measure="share(text = '👍')", unit="percent", source="feedback", where=_REACTIONS)
+    on.third(
+        "bars",
+        "Cost by model",
+        "cost_usd",
+        "model",
+        measure="sum(cost_usd)",
+        unit="usd",
+        by="model",
+        where="model IS NOT NULL",
+    )
+    on.third(
+        "top",
+        "Cost by person",
+        "user_id",
+        "cost_usd",
+        column="user_id",
+        measure="sum(cost_usd)",
+        unit="usd",
+    )
+    on.third(
+        "lines",
+        "Satisfaction",
+        measure="share(text = '👍')",
+        unit="percent",
+        source="feedback",
+        where=_REACTIONS,
+    )
     shown = ("timestamp", "user_id", "session_id", "inputs", "output", "latency_ms", "cost_usd")
-    on.rows("Conversations", roots=on.trees or None, columns=[name for name in shown if on.has(name) or name == "timestamp"])
+    on.rows(
+        "Conversations",
+        roots=on.trees or None,
+        columns=[name for name in shown if on.has(name) or name == "timestamp"],
+    )
 
 
 def _drift(on: _On) -> None:
     """Over the rows that the drift job writes: whatever tests it ran, by column, with their effect."""
     for wanted in ("effect", "statistic", "p_value", "score"):
         if on.has(wanted):
-            on.half("lines", wanted.replace("_", " "), measure=f"max({wanted})", by=_first(on, "column", "feature", "name"))
+            on.half(
+                "lines",
+                wanted.replace("_", " "),
+                measure=f"max({wanted})",
+                by=_first(on, "column", "feature", "name"),
+            )
     on.half("bars", "Checks", measure="count", by=_first(on, "verdict", "drifted", "status"))
     on.rows("Drift checks")
 
@@ -230,6 +369,6 @@ SEEDS: dict[str, Seed] = {
     "llm": ("LLM calls", _llm, lambda on: on.calls and on.has("model")),
     "quality": ("Quality", _quality, lambda on: on.calls or on.has("status")),
     "product": ("Product", _product, lambda on: on.calls and on.has("user_id")),
-    "simple": ("Overview", _simple, lambda on: True),
+    "simple": ("Overview", _simple, lambda _: True),
 }
 """Each seed's title, what makes it, and whether a table has the columns for it; the first that fits is shown first."""

@@ -33,12 +33,21 @@ def guarded_app(
         from llmwatch.serve import guard
 
         app = make_app(store, settings, read_only=read_only, home=home)
+        app.state.desk.warm_up()
     except ImportError as error:
         raise MissingExtra("board", "llmwatch board") from error
-    return guard.guarded(app, hosts=guard.hosts_for(host, also), token=token, max_body=4 << 20, csp=guard.PAGE_CSP)
+    return guard.guarded(
+        app, hosts=guard.hosts_for(host, also), token=token, max_body=4 << 20, csp=guard.PAGE_CSP
+    )
 
 
-def serve(app: Any, *, host: str = "127.0.0.1", port: int | None = None, ready: Callable[[str], None] = lambda _: None) -> None:
+def serve(
+    app: Any,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    ready: Callable[[str], None] = lambda _: None,
+) -> None:
     """Serve until interrupted; `ready` is called with the address once it can be opened."""
     try:
         import uvicorn
@@ -46,7 +55,9 @@ def serve(app: Any, *, host: str = "127.0.0.1", port: int | None = None, ready: 
         raise MissingExtra("board", "llmwatch board") from error
     with listening(host, port) as bound:
         shown = "localhost" if host in ("127.0.0.1", "::1", "localhost") else host
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, lifespan="on")
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, lifespan="on"
+        )
         server = uvicorn.Server(config)
         ready(f"http://{shown}:{bound.getsockname()[1]}")
         server.run(sockets=[bound])
@@ -64,6 +75,8 @@ def listening(host: str, port: int | None) -> Iterator[socket.socket]:
                 break
             except OSError as error:
                 if port is not None:
-                    raise LlmwatchError(f"port {port} of {host} is in use; give another with --port") from error
+                    raise LlmwatchError(
+                        f"port {port} of {host} is in use; give another with --port"
+                    ) from error
         bound.listen(128)
         yield bound

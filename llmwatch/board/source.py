@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from llmwatch.board.searches import Searches
 from llmwatch.errors import InvalidBoard
 from llmwatch.store import EVENTS, Project
 from llmwatch.stream.columns import quoted
@@ -19,9 +21,16 @@ from llmwatch.stream.rows import shown_columns
 if TYPE_CHECKING:
     from llmwatch.stream.query import Result
 
+FRESH_S = 0.4
 SAMPLE = 20_000
 """Rows that are looked at to learn which columns have something in them."""
-_TYPES = {"BIGINT": "number", "DOUBLE": "number", "BOOLEAN": "bool", "TIMESTAMPTZ": "time", "BLOB": "bytes"}
+_TYPES = {
+    "BIGINT": "number",
+    "DOUBLE": "number",
+    "BOOLEAN": "bool",
+    "TIMESTAMPTZ": "time",
+    "BLOB": "bytes",
+}
 _HIDDEN = frozenset({"embedding"})
 _EVENT_COLUMNS = {
     "name": "text",
@@ -53,6 +62,8 @@ class Source:
         self.project, self.table, self.reader = project, table, reader
         self._lock = threading.Lock()
         self._learnt: tuple[object, dict[str, Seen]] | None = None
+        self._extent: tuple[float, tuple[int, int] | None] | None = None
+        self.searches = Searches(self)
 
     @property
     def id(self) -> str:
@@ -104,7 +115,11 @@ class Source:
         if name in columns:
             return columns[name]
         close = get_close_matches(name, columns, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(columns) or 'no rows yet'}"
+        hint = (
+            f"; did you mean {close[0]!r}?"
+            if close
+            else f"; it has {', '.join(columns) or 'no rows yet'}"
+        )
         raise InvalidBoard(f"{self.table} has no column {name!r}{hint}")
 
     def sql_of(self, name: str) -> str:
@@ -120,7 +135,13 @@ class Source:
         return self.reader.execute(sql, params, tables)
 
     def extent(self) -> tuple[int, int] | None:
-        """The times of the first and the last row, in microseconds; None when there is no row."""
+        """The times of the first and the last row, in microseconds, not older than a moment; None when there is no row."""
+        known = self._extent
+        if known is None or monotonic() - known[0] > FRESH_S:
+            known = self._extent = (monotonic(), self._ask_extent())
+        return known[1]
+
+    def _ask_extent(self) -> tuple[int, int] | None:
         found = self.execute(
             f'SELECT epoch_us(min("llmwatch ts")), epoch_us(max("llmwatch ts")) FROM hot.{quoted(self.table)}'
         ).rows[0]

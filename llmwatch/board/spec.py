@@ -74,7 +74,11 @@ class Panel:
     text: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v not in (None, "")}
+        return {
+            k: list(v) if isinstance(v, tuple) else v
+            for k, v in asdict(self).items()
+            if v not in (None, "")
+        }
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,13 @@ class Board:
 
     def add(self, kind: str, *, title: str = "", id: str | None = None, **more: Any) -> Board:  # noqa: A002
         """Add a panel below what is there; the board itself, so that calls chain."""
-        panel_id = id or _free_id(title or more.get("measure") or more.get("column") or kind, self.panels)
+        panel_id = id or _free_id(
+            title or more.get("measure") or more.get("column") or kind, self.panels
+        )
         problems: list[str] = []
-        made = _panel({"id": panel_id, "kind": kind, "title": title, **more}, len(self.panels), problems)
+        made = _panel(
+            {"id": panel_id, "kind": kind, "title": title, **more}, len(self.panels), problems
+        )
         _refuse(self.name, problems)
         assert made is not None
         self.panels.append(made)
@@ -147,7 +155,9 @@ class Board:
     def export(self, path: str | Path) -> Path:
         """Write the board to a file that `Board.read` (or the page) takes."""
         written = Path(path)
-        written.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        written.write_text(
+            json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         return written
 
     @classmethod
@@ -249,8 +259,12 @@ def _text(spec: Mapping[str, Any], key: str, problems: list[str]) -> str:
 
 
 def _range(value: Any, problems: list[str]) -> str:
-    if value not in RANGES and not (isinstance(value, str) and re.fullmatch(r"\d{16}-\d{16}", value)):
-        problems.append(f"range {value!r} is none of {', '.join(RANGES)}, nor two times in microseconds as `from-to`")
+    if value not in RANGES and not (
+        isinstance(value, str) and re.fullmatch(r"\d{16}-\d{16}", value)
+    ):
+        problems.append(
+            f"range {value!r} is none of {', '.join(RANGES)}, nor two times in microseconds as `from-to`"
+        )
         return "auto"
     return str(value)
 
@@ -260,7 +274,9 @@ def _filters(found: Any, problems: list[str]) -> Iterator[Filter]:
         if not isinstance(chip, Mapping) or not isinstance(chip.get("column"), str):
             problems.append(f"filter {n + 1} is an object with column, op and value")
         elif chip.get("op", "=") not in COMPARISONS:
-            problems.append(f"filter {n + 1} on {chip['column']!r}: op is one of {', '.join(COMPARISONS)}")
+            problems.append(
+                f"filter {n + 1} on {chip['column']!r}: op is one of {', '.join(COMPARISONS)}"
+            )
         else:
             yield Filter(chip["column"], chip.get("op", "="), chip.get("value"))
 
@@ -297,7 +313,9 @@ def _panel(spec: Any, n: int, problems: list[str]) -> Panel | None:
     problems += [f"{named}: {text}" for text in _wrong(spec, kind)]
     if len(problems) > before:
         return None
-    known = {k: tuple(v) if k in _LISTS and v is not None else v for k, v in spec.items()}
+    known: dict[str, Any] = {
+        k: tuple(v) if k in _LISTS and v is not None else v for k, v in spec.items()
+    }
     known["id"] = known.get("id") or f"panel-{n + 1}"
     return Panel(**known)
 
@@ -320,13 +338,19 @@ def _wrong_value(key: str, value: Any) -> str | None:  # noqa: C901, PLR0911 - o
         return _wrong_place(value)
     if key in ("measures", "columns", "of"):
         inner = (int, float) if key == "of" else str
-        if not isinstance(value, (list, tuple)) or not all(isinstance(item, inner) for item in value):
+        if not isinstance(value, (list, tuple)) or not all(
+            isinstance(item, inner) for item in value
+        ):
             return f"{key} is a list, not {value!r}"
         return next(filter(None, map(measures.wrong, value)), None) if key == "measures" else None
     if key == "roots":
         return None if isinstance(value, bool) else "roots is true or false"
     if key == "limit":
-        return None if isinstance(value, int) and 0 < value <= 1000 else "limit is a whole number from 1 to 1000"
+        return (
+            None
+            if isinstance(value, int) and 0 < value <= 1000
+            else "limit is a whole number from 1 to 1000"
+        )
     if not isinstance(value, str):
         return f"{key} is text, not {value!r}"
     if key == "measure":
@@ -348,7 +372,9 @@ def _wrong_place(at: Any) -> str | None:
 
 def _refuse(name: str, problems: Sequence[str]) -> None:
     if problems:
-        raise InvalidBoard(f"the board {name!r} cannot be used:\n  " + "\n  ".join(problems), problems)
+        raise InvalidBoard(
+            f"the board {name!r} cannot be used:\n  " + "\n  ".join(problems), problems
+        )
 
 
 # --- places --------------------------------------------------------------------------------
