@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from llmwatch.stream.table import StreamTable
     from llmwatch.tracing.context import context
     from llmwatch.tracing.decorator import traced
-    from llmwatch.tracing.guardrails import GuardrailBlocked
+    from llmwatch.tracing.guardrails import Guardrail, GuardrailBlocked
     from llmwatch.tracing.record import Record
     from llmwatch.tracing.recorder import current_row
     from llmwatch.tracing.row import Row
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Guardrail",
     "GuardrailBlocked",
     "InvalidName",
     "LlmwatchError",
@@ -56,6 +57,7 @@ __all__ = [
 
 # A name is imported when it is first asked for, so that `import llmwatch` costs next to nothing.
 _WHERE = {
+    "Guardrail": "llmwatch.tracing.guardrails",
     "GuardrailBlocked": "llmwatch.tracing.guardrails",
     "InvalidName": "llmwatch.errors",
     "LlmwatchError": "llmwatch.errors",

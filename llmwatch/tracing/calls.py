@@ -12,7 +12,6 @@ from llmwatch.capture import encode_texts
 from llmwatch.tracing import naming, writing
 from llmwatch.tracing import recorder as recording
 from llmwatch.tracing.context import NOTHING, frame
-from llmwatch.tracing.guardrails import check
 from llmwatch.tracing.plan import Plan
 from llmwatch.tracing.recorder import Recorder
 from llmwatch.tracing.redact import REDACTED
@@ -163,13 +162,7 @@ def leave(row: Row) -> None:
 
 
 def complete(row: Row, output: Any) -> Any:
-    """The call returned `output`: run the guardrails, record it, and give back what to return."""
-    if row.plan.options.guardrails:
-        try:
-            check(row.plan.options.guardrails, output, row.id)
-        except BaseException as refusal:
-            finish(row, output, refusal)
-            raise
+    """The call returned `output`: record it, and give it back."""
     finish(row, output)
     return output
 

@@ -95,7 +95,7 @@ def traced(
     table: str | None = None,
     redact: Redact | Sequence[Redact] = (),
     scorers: Sequence[Any] = (),
-    guardrails: Sequence[Callable[..., Any]] = (),
+    guardrails: Sequence[Any] = (),
     auto_log: Literal[True] = True,
 ) -> _Decorator: ...
 def traced(function: Any = None, /, *, eager: bool = False, **options: Any) -> Any:
@@ -109,7 +109,7 @@ def traced(function: Any = None, /, *, eager: bool = False, **options: Any) -> A
     table: where root calls go instead of `traces`; what they call goes with them.
     redact: names, compiled regular expressions or functions from text to text: taken out before anything is written.
     scorers: run on the rows later, in the background.
-    guardrails: asked with the output before it is returned; one that returns False or raises stops it.
+    guardrails: `Guardrail`s, or checks that block: asked before the answer is returned, recorded or not.
     auto_log: False makes the call return a `Record`, which is written by its `finalize()`.
     eager: write the row's start when the call starts, so that a long one shows as running.
 
@@ -137,11 +137,16 @@ def _decorate(function: Any, *, options: Options) -> Any:
         raise TypeError(f"@traced decorates functions and callables, not {function!r}")
     flavour = wrappers.flavour_of(function)
     plan = Plan(function, options, flavour)
+    if options.guardrails:
+        from llmwatch.tracing.guarded import guarded
+
+        plan.function = guarded(plan, flavour)
     wrapper = (
         wrappers.wrapper_for(plan, flavour) if options.auto_log else wrappers.held(plan, flavour)
     )
     _dress(wrapper, function, plan)
     make_op(wrapper, plan, flavour)
+    plan.op["resolve_fn"] = function  # without its guardrails: the code that Weave keeps
     return wrapper
 
 

@@ -39,7 +39,7 @@ class Options:
     table: str | None = None
     redact: Redact | Sequence[Redact] = ()
     scorers: Sequence[Any] = ()
-    guardrails: Sequence[Callable[..., Any]] = ()
+    guardrails: Sequence[Any] = ()
     auto_log: bool = True
 
     def __post_init__(self) -> None:

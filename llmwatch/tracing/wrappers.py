@@ -9,7 +9,6 @@ from typing import Any
 from llmwatch.tracing import calls, generators, streams
 from llmwatch.tracing import recorder as recording
 from llmwatch.tracing.generators import unrecorded
-from llmwatch.tracing.guardrails import check_async
 from llmwatch.tracing.plan import Plan
 from llmwatch.tracing.record import Record
 from llmwatch.tracing.row import Row
@@ -36,7 +35,6 @@ def wrapper_for(plan: Plan, flavour: str) -> Callable[..., Any]:
 
 def _sync(plan: Plan) -> Callable[..., Any]:
     function, begin, finish, leave = plan.function, calls.begin, calls.finish, calls.leave
-    simple = not plan.options.guardrails
 
     def traced(*args: Any, **kwargs: Any) -> Any:
         row = begin(plan, args, kwargs)
@@ -49,7 +47,7 @@ def _sync(plan: Plan) -> Callable[..., Any]:
             finish(row, None, error)
             raise
         leave(row)
-        if simple and type(output) in _VALUES and plan.op["_on_output_handler"] is None:
+        if type(output) in _VALUES and plan.op["_on_output_handler"] is None:
             finish(row, output)
             return output
         return ended(row, output)
@@ -95,7 +93,6 @@ def _async(plan: Plan) -> Callable[..., Any]:
 async def run_async(
     row: Row, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:
-    plan = row.plan
     try:
         output = await function(*args, **kwargs)
     except BaseException as error:
@@ -103,15 +100,6 @@ async def run_async(
         calls.finish(row, None, error)
         raise
     calls.leave(row)
-    if plan.options.guardrails:
-        try:
-            await check_async(plan.options.guardrails, output, row.id)
-        except BaseException as refusal:
-            calls.finish(row, output, refusal)
-            raise
-        if type(output) in _VALUES:
-            calls.finish(row, output)
-            return output
     return ended(row, output)
 
 
