@@ -17,12 +17,12 @@ from datetime import datetime, timedelta, timezone
 if "--http" not in sys.argv:
     import llmwatch
 
-import weave  # noqa: E402
-from PIL import Image  # noqa: E402
-from pydantic import Field  # noqa: E402
-from weave.flow import leaderboard  # noqa: E402
-from weave.flow.saved_view import SavedView  # noqa: E402
-from weave.trace.weave_client import get_ref  # noqa: E402
+import weave
+from PIL import Image
+from pydantic import Field
+from weave.flow import leaderboard
+from weave.flow.saved_view import SavedView
+from weave.trace.weave_client import get_ref
 
 PROJECT = "everything"
 ROWS = [{"question": q, "expected": q.upper()} for q in ("a", "bb", "ccc")]
@@ -604,10 +604,7 @@ def plain(value):
 
 
 def main():
-    if "--http" in sys.argv:
-        client = weave.init(PROJECT)
-    else:
-        client = llmwatch.init(PROJECT)
+    client = weave.init(PROJECT) if "--http" in sys.argv else llmwatch.init(PROJECT)
     if "write" in sys.argv:
         write(client)
     print("answers:", json.dumps(read(client)))
