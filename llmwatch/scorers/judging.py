@@ -136,7 +136,7 @@ class Pace:
         self._between = 60 / per_minute if per_minute > 0 else 0.0
         self._at_once = max(1.0, per_minute / 10)
         self._now, self._sleep = now, sleep
-        self._free_at = 0.0
+        self._free_at = float("-inf")
         self._lock = threading.Lock()
 
     def wait(self) -> None:

@@ -17,7 +17,7 @@ _WORDS = {
     "very low": 0.1,
 }
 _SAID = re.compile(
-    r"\b(?:confidence|certainty|probability)(?:\s+(?:score|level))?(?:\s+is|\s+of)?\s*[:=]?\s*\**"
+    r"\b(?:confidence|certainty|probability)(?:\s+(?:score|level))?(?:\s+is|\s+of)?[\s*]*[:=]?[\s*]*"
     r"(\d{1,3}(?:\.\d+)?\s*%|0?\.\d+|[01](?:\.\d+)?(?![\d.%])|\d{1,2}\s*/\s*10|very high|very low|high|medium|moderate|low)",
     re.IGNORECASE,
 )

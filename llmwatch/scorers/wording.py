@@ -8,7 +8,7 @@ from collections.abc import Iterable
 LONGEST = 200_000
 """Characters of a text that are looked at."""
 
-_SENTENCE = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+|\n+|(?<=[。！？])")
+_SENTENCE = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+|(?<=[。！？])")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _NUMBER = re.compile(
     r"(?<![\w.])[-+]?\d+(?:[,\u00a0\u202f]\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE
@@ -33,7 +33,8 @@ def sentences(text: str) -> list[str]:
     >>> sentences("It is 3.5 km. Really!\\n- And back?")
     ['It is 3.5 km.', 'Really!', 'And back?']
     """
-    parts = (_LIST_MARK.sub("", part).strip() for part in _SENTENCE.split(text[:LONGEST]) if part)
+    lines = (_LIST_MARK.sub("", line) for line in text[:LONGEST].splitlines())
+    parts = (part.strip() for line in lines for part in _SENTENCE.split(line) if part)
     return [part for part in parts if any(character.isalnum() for character in part)]
 
 
