@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SettingsError,
         StoreError,
     )
+    from llmwatch.forward.sampler import AdaptiveSampler
     from llmwatch.scoring.past import score
     from llmwatch.store import open_store
     from llmwatch.stream.table import StreamTable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveSampler",
     "Guardrail",
     "GuardrailBlocked",
     "InvalidName",
@@ -57,6 +59,7 @@ __all__ = [
 
 # A name is imported when it is first asked for, so that `import llmwatch` costs next to nothing.
 _WHERE = {
+    "AdaptiveSampler": "llmwatch.forward.sampler",
     "Guardrail": "llmwatch.tracing.guardrails",
     "GuardrailBlocked": "llmwatch.tracing.guardrails",
     "InvalidName": "llmwatch.errors",
