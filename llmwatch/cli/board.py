@@ -17,13 +17,29 @@ if TYPE_CHECKING:
 
 def add_to(commands: Any) -> None:
     parser = commands.add_parser("board", help="open a live page over a table")
-    parser.add_argument("table", nargs="?", help="table, project/table or entity/project/table (default: choose on the page)")
-    parser.add_argument("--seed", help="what to show first: traces, llm, quality, product, drift, alerts or simple")
+    parser.add_argument(
+        "table",
+        nargs="?",
+        help="table, project/table or entity/project/table (default: choose on the page)",
+    )
+    parser.add_argument(
+        "--seed", help="what to show first: traces, llm, quality, product, drift, alerts or simple"
+    )
     parser.add_argument("--board", metavar="NAME", help="a saved board to open")
     parser.add_argument("--port", type=int, help="default: 8420, or any that is free")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    parser.add_argument("--token", help="what a browser has to give; made up when --host is not this machine")
-    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name the server goes by")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+    parser.add_argument(
+        "--token", help="what a browser has to give; made up when --host is not this machine"
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name the server goes by",
+    )
     parser.add_argument("--read-only", action="store_true", help="no feedback and no saving")
     parser.add_argument("--no-open", action="store_true", help="do not open a browser")
     parser.set_defaults(run=board)
@@ -67,5 +83,7 @@ def _home(given: argparse.Namespace) -> str | None:
     if given.table is None:
         return None
     table = chosen.table(given)
-    chosen_board = f"?board={given.board}" if given.board else f"?seed={given.seed}" if given.seed else ""
+    chosen_board = (
+        f"?board={given.board}" if given.board else f"?seed={given.seed}" if given.seed else ""
+    )
     return f"/{table.project.id}/{table.name}{chosen_board}"
