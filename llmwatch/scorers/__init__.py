@@ -9,19 +9,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llmwatch.scorers.budgets import Budget, standings
     from llmwatch.scorers.confidence import Confidence
     from llmwatch.scorers.cost import TokenCost
     from llmwatch.scorers.judge import Judge
+    from llmwatch.scorers.rollups import costs
     from llmwatch.scorers.safety.scorer import Safety
 
-__all__ = ["Confidence", "Judge", "Safety", "TokenCost"]
+__all__ = ["Budget", "Confidence", "Judge", "Safety", "TokenCost", "costs", "standings"]
 
 # One line a scorer; the modules below that these build on do not import Weave.
 _WHERE = {
+    "Budget": "llmwatch.scorers.budgets",
     "Confidence": "llmwatch.scorers.confidence",
     "Judge": "llmwatch.scorers.judge",
     "Safety": "llmwatch.scorers.safety.scorer",
     "TokenCost": "llmwatch.scorers.cost",
+    "costs": "llmwatch.scorers.rollups",
+    "standings": "llmwatch.scorers.budgets",
 }
 
 

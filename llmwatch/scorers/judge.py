@@ -68,6 +68,12 @@ class Judge(weave.Scorer):
         self._prices = Prices.of_project(reader)
         return self
 
+    def close(self) -> None:
+        """Let go of the connection; the next question opens another."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
     def score_rows(self, rows: Sequence[Row]) -> list[dict[str, Any] | None]:
         return [self.score_row(row) for row in rows]
 
