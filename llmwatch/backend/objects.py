@@ -55,7 +55,7 @@ class Objects:
         kind = "op" if _is_op(made.processed_val) else "object"
         self._check_class(obj["object_id"], kind, made.base_object_class)
         self._contents.put(made.digest, content)
-        if not self._is_latest(obj["object_id"], made.digest):
+        if not self._is_latest(obj["object_id"], made.digest, kind):
             self._journal.append(
                 {
                     "op": "create",
@@ -148,7 +148,7 @@ class Objects:
             version
             for version in self._live()
             if version.base_class == base_class
-            and version is self._objects[version.object_id].latest
+            and version is self._objects[version.object_id].latest_in(version.kind)
         ]
 
     def value(self, digest: str) -> Any:
@@ -233,21 +233,22 @@ class Objects:
 
             raise ObjectNameTypeCollision(object_id, kind, base_class, sorted(others, key=str))
 
-    def _is_latest(self, object_id: str, digest: str) -> bool:
+    def _is_latest(self, object_id: str, digest: str, kind: str) -> bool:
         named = self._current().get(object_id)
-        latest = named.latest if named is not None else None
+        latest = named.latest_in(kind) if named is not None else None
         return latest is not None and latest.digest == digest and latest.deleted_at is None
 
     def _passes(self, version: Version, filter_: dict[str, Any]) -> bool:
         given = {key: value for key, value in filter_.items() if value is not None}
         named = self._objects[version.object_id]
+        latest = named.latest_in(version.kind)
         checks: dict[str, Callable[[Any], bool]] = {
             "is_op": lambda wanted: (version.kind == "op") == wanted,
             "base_object_classes": lambda wanted: version.base_class in wanted,
             "exclude_base_object_classes": lambda wanted: version.base_class not in wanted,
             "leaf_object_classes": lambda wanted: version.leaf_class in wanted,
             "object_ids": lambda wanted: version.object_id in wanted,
-            "latest_only": lambda wanted: not wanted or version is named.latest,
+            "latest_only": lambda wanted: not wanted or version is latest,
             "tags": lambda wanted: bool(set(wanted) & set(version.tags)),
             "aliases": lambda wanted: bool(set(wanted) & set(named.aliases_of(version))),
         }
@@ -262,7 +263,7 @@ class Objects:
             "object_id": version.object_id,
             "digest": version.digest,
             "version_index": version.index,
-            "is_latest": int(version is named.latest),
+            "is_latest": int(version is named.latest_in(version.kind)),
             "kind": version.kind,
             "base_object_class": version.base_class,
             "leaf_object_class": version.leaf_class,

@@ -31,7 +31,10 @@ class Version:
 
 
 class Object:
-    """The versions under one name, in order of their first creation."""
+    """The versions under one name, in order of their first creation.
+
+    An op and an object may share a name: each kind counts its versions, and has a latest, for itself.
+    """
 
     def __init__(self) -> None:
         self.versions: dict[str, Version] = {}
@@ -46,7 +49,7 @@ class Object:
             self.versions[digest] = Version(
                 object_id=data["object_id"],
                 digest=digest,
-                index=len(self.versions),
+                index=sum(each.kind == data["kind"] for each in self.versions.values()),
                 kind=data["kind"],
                 base_class=data.get("base_class"),
                 leaf_class=data.get("leaf_class"),
@@ -61,12 +64,19 @@ class Object:
     @property
     def latest(self) -> Version | None:
         """The version last created that is not deleted; when all are, the last of them."""
-        if not self._created:
+        return self._latest_of(self._created)
+
+    def latest_in(self, kind: str) -> Version | None:
+        """The latest among the ops, or among the other objects, of this name."""
+        return self._latest_of([each for each in self._created if self.versions[each].kind == kind])
+
+    def _latest_of(self, created: list[str]) -> Version | None:
+        if not created:
             return None
-        for digest in reversed(self._created):
+        for digest in reversed(created):
             if self.versions[digest].deleted_at is None:
                 return self.versions[digest]
-        return self.versions[self._created[-1]]
+        return self.versions[created[-1]]
 
     def find(self, name: str) -> Version | None:
         """By digest, `latest`, `v<N>` or an alias."""
@@ -77,12 +87,13 @@ class Object:
         if name in self.aliases:
             return self.versions.get(self.aliases[name])
         if name[:1] == "v" and name[1:].isdecimal():
-            return next((v for v in self.versions.values() if v.index == int(name[1:])), None)
+            found = (v for v in self.versions.values() if v.index == int(name[1:]))
+            return min(found, key=lambda v: v.kind == "op", default=None)
         return None
 
     def aliases_of(self, version: Version) -> list[str]:
         own = [alias for alias, digest in self.aliases.items() if digest == version.digest]
-        return [*own, LATEST] if version is self.latest else own
+        return [*own, LATEST] if version is self.latest_in(version.kind) else own
 
 
 def replay(entries: Iterable[Entry]) -> dict[str, Object]:

@@ -180,3 +180,14 @@ def test_what_a_reader_does_to_a_value_stays_with_that_reader(local):
     local.publish("thing", {"a": {"b": 1}})
     local.read("thing").val["a"].clear()
     assert local.read("thing").val == {"a": {"b": 1}}
+
+
+def test_an_op_and_an_object_may_share_a_name(local):
+    op = {"_type": "CustomWeaveType", "weave_type": {"type": "Op"}, "files": {}}
+    digests = [local.publish("exact", val) for val in (op, {"v": 1}, op, {"v": 2})]
+    assert digests[0] == digests[2]
+    for is_op, latest in ((True, digests[0]), (False, digests[3])):
+        filter_ = {"object_ids": ["exact"], "is_op": is_op, "latest_only": True}
+        [found] = local.ask("objs_query", filter=filter_).objs
+        assert (found.digest, found.version_index) == (latest, int(not is_op))
+    assert local.read("exact", "v0").val == {"v": 1}
