@@ -9,7 +9,9 @@ from llmwatch.backend import seam as _seam
 
 if TYPE_CHECKING:
     from llmwatch.backend.session import finish, init
+    from llmwatch.board.spec import Board
     from llmwatch.errors import (
+        InvalidBoard,
         InvalidName,
         LlmwatchError,
         MissingExtra,
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from llmwatch.forward.sampler import AdaptiveSampler
+    from llmwatch.remarks.say import feedback, label
     from llmwatch.scoring.past import score
     from llmwatch.store import open_store
     from llmwatch.stream.table import StreamTable
@@ -34,8 +37,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AdaptiveSampler",
+    "Board",
     "Guardrail",
     "GuardrailBlocked",
+    "InvalidBoard",
     "InvalidName",
     "LlmwatchError",
     "MissingExtra",
@@ -50,8 +55,10 @@ __all__ = [
     "ThreadPoolExecutor",
     "context",
     "current_row",
+    "feedback",
     "finish",
     "init",
+    "label",
     "open_store",
     "score",
     "traced",
@@ -59,9 +66,11 @@ __all__ = [
 
 # A name is imported when it is first asked for, so that `import llmwatch` costs next to nothing.
 _WHERE = {
+    "Board": "llmwatch.board.spec",
     "AdaptiveSampler": "llmwatch.forward.sampler",
     "Guardrail": "llmwatch.tracing.guardrails",
     "GuardrailBlocked": "llmwatch.tracing.guardrails",
+    "InvalidBoard": "llmwatch.errors",
     "InvalidName": "llmwatch.errors",
     "LlmwatchError": "llmwatch.errors",
     "MissingExtra": "llmwatch.errors",
@@ -76,8 +85,10 @@ _WHERE = {
     "ThreadPoolExecutor": "llmwatch.tracing.threads",
     "context": "llmwatch.tracing.context",
     "current_row": "llmwatch.tracing.recorder",
+    "feedback": "llmwatch.remarks.say",
     "finish": "llmwatch.backend.session",
     "init": "llmwatch.backend.session",
+    "label": "llmwatch.remarks.say",
     "open_store": "llmwatch.store",
     "score": "llmwatch.scoring.past",
     "traced": "llmwatch.tracing.decorator",

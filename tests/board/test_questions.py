@@ -1,0 +1,237 @@
+"""What panels ask, answered from rows whose numbers are known."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmwatch import StreamTable, clock
+from llmwatch.board import asks, pages, seeds
+from llmwatch.board.choice import choose, resolve
+from llmwatch.board.source import Source
+from llmwatch.board.spec import Panel
+from llmwatch.errors import InvalidBoard, QueryRefused
+from llmwatch.stream import events
+from llmwatch.stream.compact import compact
+from llmwatch.stream.query import Reader
+
+HOUR = 3_600_000_000
+START = 1_790_000_000_000_000 // HOUR * HOUR
+
+
+@pytest.fixture
+def source(llmwatch_store):
+    """60 rows, a minute apart: latency 1 to 60, every tenth of model b, every fifteenth an error."""
+    table = StreamTable("bot/answers")
+    for n in range(60):
+        with clock.use(now=lambda n=n: START + n * 60_000_000):
+            table.log(
+                {
+                    "latency_ms": float(n + 1),
+                    "model": "b" if n % 10 == 0 else "a",
+                    "ok": n % 15 != 0,
+                    "text": f"row {n} 100%_sure",
+                }
+            )
+    table.finish()
+    reader = Reader(table.project, keep=True)
+    yield Source(table.project, "answers", reader)
+    reader.close()
+
+
+def ask(source, kind, asked=None, **panel):
+    choice = choose(source, {"range": f"{START}-{START + HOUR}", **(asked or {})})
+    return asks.ask(source, Panel("p", kind, **panel), choice)
+
+
+def test_counts_over_time_add_up_to_the_rows_by_group(source):
+    answer = ask(source, "bars", measure="count", by="model")
+    totals = {line["name"]: sum(line["values"]) for line in answer["series"]}
+    assert totals == {"a": 54, "b": 6}
+
+
+def test_groups_past_the_most_frequent_are_together_and_none_is_lost(source):
+    answer = ask(source, "bars", measure="count", by="text", limit=3)
+    assert sum(sum(line["values"]) for line in answer["series"]) == 60
+    assert answer["series"][-1]["name"] == asks.OTHER
+
+
+def test_a_single_number_has_the_time_before_beside_it_only_where_that_is_known(source):
+    half = f"{START + HOUR // 2}-{START + HOUR}"
+    answer = ask(source, "number", {"range": half}, measure="avg(latency_ms)")
+    assert (answer["value"], answer["before"]) == (45.5, 15.5)
+    assert ask(source, "number", measure="avg(latency_ms)")["before"] is None
+
+
+def test_a_distribution_counts_every_row_once(source):
+    answer = ask(source, "distribution", column="latency_ms")
+    assert sum(answer["counts"]) == 60
+    assert answer["stats"]["p50"] == 30.5
+
+
+def test_a_heat_map_counts_every_row_once(source):
+    answer = ask(source, "heatmap", column="latency_ms")
+    assert sum(cell[2] for cell in answer["cells"]) == 60
+
+
+def test_a_top_list_is_ranked_by_its_measure(source):
+    items = ask(source, "top", column="model", measure="max(latency_ms)")["items"]
+    assert [(item["name"], item["value"]) for item in items] == [("a", 60.0), ("b", 51.0)]
+
+
+def test_a_column_that_is_not_there_is_told_with_the_nearest(source):
+    with pytest.raises(InvalidBoard, match="did you mean 'latency_ms'"):
+        ask(source, "distribution", column="latency")
+
+
+@pytest.mark.parametrize(
+    ("chip", "rows"),
+    [
+        ({"column": "model", "op": "=", "value": "b"}, 6),
+        ({"column": "model", "op": "!=", "value": "b"}, 54),
+        ({"column": "latency_ms", "op": ">", "value": "50"}, 10),
+        ({"column": "model", "op": "in", "value": ["a", "b"]}, 60),
+        ({"column": "text", "op": "contains", "value": "100%_"}, 60),
+        ({"column": "text", "op": "contains", "value": "1_0%"}, 0),
+        ({"column": "model", "op": "=", "value": "b' OR true --"}, 0),
+        ({"column": "ok", "op": "=", "value": False}, 4),
+    ],
+)
+def test_a_chip_chooses_the_rows_it_says(source, chip, rows):
+    assert ask(source, "rows", {"filters": [chip]})["count"] == rows
+
+
+def test_a_condition_a_person_wrote_chooses_rows_and_may_do_nothing_else(source):
+    assert ask(source, "rows", {"where": "latency_ms > 50 AND model = 'a'"})["count"] == 9
+    for attack in (
+        "1) OR (1=1",
+        "true; DROP TABLE x",
+        "latency_ms IN (SELECT * FROM read_csv('/etc/passwd'))",
+        "true) UNION SELECT (1",
+    ):
+        with pytest.raises(QueryRefused):
+            ask(source, "rows", {"where": attack})
+
+
+def test_measures_with_conditions_pass_the_same_guard(source):
+    assert ask(source, "number", measure="share(ok = false)")["value"] == pytest.approx(4 / 60)
+    with pytest.raises(QueryRefused):
+        ask(
+            source,
+            "number",
+            measure="count(latency_ms IN (SELECT 1 FROM read_text('/etc/passwd')))",
+        )
+
+
+def test_a_text_is_found_wherever_it_is_with_its_signs_taken_as_they_are(source):
+    assert ask(source, "rows", {"search": "row 7 "})["count"] == 1
+    assert ask(source, "rows", {"search": "100%_SURE"})["count"] == 0, "capitals mean capitals"
+    assert ask(source, "rows", {"search": "100%_sure"})["count"] == 60
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+@pytest.mark.parametrize("sort", ["-timestamp", "timestamp", "-latency_ms", "model"])
+def test_pages_put_together_are_all_rows_in_order_without_one_twice(source, sort, compacted):
+    if compacted:
+        compact(source.project, "answers")
+        source.reader.hold("answers")
+    orders, found = pages.Orders(), []
+    for offset in range(0, 60, 7):
+        page = pages.page(
+            source,
+            orders,
+            choose(source, {"range": "all"}),
+            {"sort": sort, "offset": offset, "limit": 7},
+        )
+        found += page.rows
+        assert page.total == 60
+    assert len({row[0] for row in found}) == 60
+    place = page.columns.index(
+        {"timestamp": "_at", "latency_ms": "latency_ms", "model": "model"}[sort.lstrip("-")]
+    )
+    values = [row[place] for row in found]
+    assert values == sorted(values, reverse=sort.startswith("-"))
+
+
+def test_rows_of_one_moment_are_each_on_one_page(llmwatch_store):
+    table = StreamTable("bot/burst")
+    with clock.use(now=lambda: START):
+        table.log([{"n": n} for n in range(25)])
+    reader = Reader(table.project, keep=True)
+    source, orders = Source(table.project, "burst", reader), pages.Orders()
+    found = [
+        row[0]
+        for offset in range(0, 25, 4)
+        for row in pages.page(
+            source, orders, choose(source, {"range": "all"}), {"offset": offset, "limit": 4}
+        ).rows
+    ]
+    reader.close()
+    assert len(found) == len(set(found)) == 25
+
+
+def test_a_search_page_tells_how_far_back_it_looked(source):
+    page = pages.page(
+        source, pages.Orders(), choose(source, {"range": "all", "search": "sure"}), {"limit": 5}
+    )
+    assert len(page.rows) == 5
+    assert page.total is None
+    assert page.reached is not None
+
+
+def test_rows_are_chosen_by_what_was_said_about_them(source):
+    row_id = pages.page(
+        source, pages.Orders(), choose(source, {"range": "all"}), {"limit": 1}
+    ).rows[0][0]
+    events.add(
+        source.project, kind="feedback", name="rating", value=5, row_id=row_id, table="answers"
+    )
+    events.add(
+        source.project, kind="label", name="resolved", value="yes", row_id=row_id, table="answers"
+    )
+    for column, value in (("feedback.rating", 5), ("label.resolved", "yes")):
+        chips = [{"column": column, "op": "=", "value": value}]
+        assert ask(source, "rows", {"filters": chips})["count"] == 1
+    assert (
+        ask(source, "rows", {"filters": [{"column": "label.resolved", "op": "null"}]})["count"]
+        == 59
+    )
+    assert (
+        ask(source, "rows", {"where": '"llmwatch id" IN (SELECT row_id FROM feedback)'})["count"]
+        == 1
+    )
+
+
+def test_kept_files_and_the_tail_answer_as_one_while_rows_come_and_files_merge(source):
+    for wave in range(4):
+        StreamTable("bot/answers").log({"latency_ms": 1.0, "model": "c"})
+        if wave % 2:
+            from llmwatch.stream import spool
+
+            spool.close_all()
+            compact(source.project, "answers")
+            source.reader.hold("answers")
+        counted = asks.ask(
+            source, Panel("p", "rows"), choose(source, {"range": "all"}).between(None, None)
+        )["count"]
+        assert counted == 61 + wave
+
+
+def test_an_empty_table_answers_every_seed_without_an_error(llmwatch_store):
+    table = StreamTable("bot/empty")
+    table.finish()
+    reader = Reader(table.project, keep=True)
+    source = Source(table.project, "empty", reader)
+    for seed in seeds.SEEDS:
+        board = seeds.make(seed, source)
+        for panel in board.panels:
+            try:
+                asks.ask(source, panel, choose(source, {"range": "24h"}))
+            except InvalidBoard as error:
+                assert "no rows yet" in str(error)
+    reader.close()
+
+
+@pytest.mark.parametrize("asked", ["yesterday", "7w", "-1", "1-2-3"])
+def test_a_range_that_is_none_says_how_to_write_one(source, asked):
+    with pytest.raises(InvalidBoard, match="15m"):
+        resolve(source, asked)
