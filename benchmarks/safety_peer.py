@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+_kept: list[Any] = []
 Found = list[tuple[str, int, int]]
 Finder = Callable[[str], Found]
 
@@ -69,6 +70,7 @@ def detect_secrets(*, sound: bool) -> Finder:
 
     context = default_settings()
     context.__enter__()
+    _kept.append(context)  # collected, it would end
     if sound:
         get_settings().disable_plugins(
             "Base64HighEntropyString", "HexHighEntropyString", "KeywordDetector", "IPPublicDetector"

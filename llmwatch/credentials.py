@@ -86,6 +86,10 @@ def _is_mixed(value: str) -> bool:
     return any(c.isdigit() for c in value) and entropy(value) > 3.0
 
 
+def _is_varied(value: str) -> bool:
+    return entropy(value[4:]) > 2.4
+
+
 def entropy(value: str) -> float:
     """Bits a character, of the characters' own frequencies."""
     counts = Counter(value)
@@ -149,7 +153,7 @@ _SHAPES: tuple[_Shape, ...] = (
         ("AKIA", "ASIA", "ABIA", "ACCA"),
         re.compile(_EDGE + r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
         4,
-        _is_mixed,
+        _is_varied,
     ),
     _Shape(
         "aws_secret",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -101,7 +102,7 @@ _PHRASES = (
         0.75,
         "system admin developer",
         r"(?:^|\n|\]|---|##)\s{0,4}\[?(?:system|admin(?:istrator)?|developer)(?:\s+(?:override|message|prompt|note|instruction|update))?\]?"
-        r"\s{0,2}:\s{0,9}\w{1,30}(?:\s+\w{1,30}){0,3}?\s+(?:ignore|disregard|forget|override|you\s+(?:are|must)|do\s+not|now|new)\b",
+        r"\s{0,2}:\s{0,9}(?:[\w,.'-]{1,30}\s+){0,4}?(?:ignore|disregard|forget|override|you\s+(?:are|must)|do\s+not|now|new)\b",
     ),
     _phrase(
         "exfiltration",
@@ -161,18 +162,25 @@ def _windows(text: str) -> Iterator[Span]:
 
 _ENCODED = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/_-]{24,8000}={0,2}(?![A-Za-z0-9+/=])")
 _MOST_ENCODED = 20
+_SPACED = re.compile(
+    r"(?<!\S)\w (?:\S | {2}){14,8000}\S?"
+)  # every other character a space: one between words is three
+_LEET = re.compile(r"[A-Za-z][013457@$]{1,3}[A-Za-z]")
+_LETTERS = str.maketrans("013457@$", "oieastas")
+_FEW_LEET = 2
 
 
 def _hidden_texts(text: str) -> Iterator[tuple[int, int, str]]:
-    """Base64 and hexadecimal that decode to words."""
-    for number, match in enumerate(_ENCODED.finditer(text)):
-        if number >= _MOST_ENCODED:
-            return
+    """What base64, hexadecimal, spaced letters and digits for letters say."""
+    for match in itertools.islice(_ENCODED.finditer(text), _MOST_ENCODED):
         run = match.group()
-        for data in (_from_base64(run), _from_hex(run)):
-            if data and (words := _as_words(data)):
-                yield match.start(), match.end(), words
-                break
+        words = next((w for d in (_from_base64(run), _from_hex(run)) if (w := _as_words(d))), "")
+        if words:
+            yield match.start(), match.end(), words
+    for match in itertools.islice(_SPACED.finditer(text), _MOST_ENCODED):
+        yield match.start(), match.end(), match.group()[::2]
+    if len(list(itertools.islice(_LEET.finditer(text), _FEW_LEET))) == _FEW_LEET:
+        yield 0, len(text), text.translate(_LETTERS)
 
 
 def _from_base64(run: str) -> bytes:
@@ -191,6 +199,8 @@ def _from_hex(run: str) -> bytes:
 
 
 def _as_words(data: bytes) -> str:
+    if not data:
+        return ""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

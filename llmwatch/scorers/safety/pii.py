@@ -118,7 +118,9 @@ _SEPARATORS = str.maketrans("", "", " -./\u00a0\t")
 
 
 def _card(value: str, before: str) -> float:
-    if not (_CARD_PREFIX.match(value) and checksums.luhn(value)) or len(set(value)) < 2:
+    if not any(p.match(value) and len(value) in lengths for p, lengths in _BRANDS):
+        return 0.0
+    if not checksums.luhn(value) or len(set(value)) < 2:
         return 0.0
     named = _CARD_WORDS.search(before) is not None
     if len(value) == 12:
@@ -126,7 +128,18 @@ def _card(value: str, before: str) -> float:
     return 0.95 if named else 0.8
 
 
-_CARD_PREFIX = re.compile(r"4|5[0-8]|2[2-7]|3[4-9]|30|6[0-9]|2131|1800")
+_BRANDS = tuple(
+    (re.compile(prefix), frozenset(lengths))
+    for prefix, lengths in (
+        ("4", (13, 16, 19)),  # Visa
+        ("5[1-5]|2[2-7]", (16,)),  # Mastercard
+        ("3[47]", (15,)),  # American Express
+        ("30|3[689]", (14, 16)),  # Diners Club
+        ("35|2131|1800", (15, 16)),  # JCB
+        ("6(?:0|2|4|5)", (16, 17, 18, 19)),  # Discover, UnionPay
+        ("5[0678]|6[0-9]", (12, 13, 14, 15, 16, 17, 18, 19)),  # Maestro
+    )
+)
 _CARD_WORDS = re.compile(
     r"card|visa|master|amex|credit|debit|karte|carte|tarjeta|\bcc\b|discover|diners|maestro"
 )
@@ -241,7 +254,7 @@ def _iban_run(length: int) -> re.Pattern[str]:
 
 
 _IP6 = re.compile(
-    r"(?<![\w:.])(?=[0-9A-Fa-f]*:)[0-9A-Fa-f:]{3,39}(?:(?<=:)(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])"
+    r"(?<![\w:.])(?=[0-9A-Fa-f]*:)[0-9A-Fa-f:]{3,39}(?:(?<=:)(?:\d{1,3}\.){3}\d{1,3})?(?![\w:]|\.\d)"
 )
 
 
@@ -271,10 +284,10 @@ def _passports(text: str) -> Iterator[Span]:
 _GAP = r"[ .\-/\u00a0]"
 _PHONE = re.compile(
     rf"(?<![\w$€£#])(?<!\d[-/:.,])(?:"
-    rf"(?P<world>(?:\+|00)[1-9]\d{{0,2}}{_GAP}{{0,2}}(?:\(0\){_GAP}?)?\(?\d{{1,4}}\)?(?:{_GAP}{{0,2}}\d){{4,12}})"
+    rf"(?P<world>(?:\+|(?<!\d )00)[1-9]\d{{0,2}}{_GAP}{{0,2}}(?:\(0\){_GAP}?)?\(?\d{{1,4}}\)?(?:{_GAP}{{0,2}}\d){{4,12}})"
     rf"|(?P<america>(?:1{_GAP})?(?:\([2-9]\d\d\){_GAP}?|[2-9]\d\d{_GAP})\d{{3}}{_GAP}\d{{4}})"
     rf"|(?P<area>\(\d{{2,5}}\){_GAP}?\d(?:{_GAP}?\d){{4,9}})"
-    rf"|(?P<national>0[1-9]\d{{8,9}}|0\d{{1,5}}(?:{_GAP}\d{{2,8}}){{1,5}})"
+    rf"|(?P<national>(?<!\d )0[1-9]\d{{8,9}}|(?<!\d )0\d{{1,5}}(?:{_GAP}\d{{2,8}}){{1,5}})"
     rf"|(?P<bare>\d{{3}}{_GAP}\d{{4}}|[1-9]\d\d?(?:{_GAP}\d{{2,4}}){{2,4}}|\d{{7,12}})"
     rf")(?P<extension>[ ,]{{0,2}}(?:x|ext\.?|extension)[ .:]{{0,2}}\d{{1,6}})?(?![\w]|[.,\-/]\d)",
     re.IGNORECASE,
@@ -290,7 +303,9 @@ _NEAR = {
     "national": (0.6, 0.85),
     "bare": (0.2, 0.75),
 }
-_DATE = re.compile(r"\d{4}[-/.]\d\d?[-/.]\d\d?$|\d\d?[-/.]\d\d?[-/.]\d{2,4}$")
+_NO_PHONE = re.compile(
+    r"\d{3}[- ]\d\d[- ]\d{4}$|\d{4}[-/.]\d\d?[-/.]\d\d?$|\d\d?[-/.]\d\d?[-/.]\d{2,4}$"
+)
 
 
 def _phones(text: str, start: int, end: int) -> Iterator[Span]:
@@ -302,7 +317,7 @@ def _phones(text: str, start: int, end: int) -> Iterator[Span]:
                 : match.start("extension") - match.start() if match["extension"] else None
             ]
         )
-        if not 7 <= digits <= 15 or _DATE.match(value) or _is_made_up(value):
+        if not 7 <= digits <= 15 or _NO_PHONE.match(value) or _is_made_up(value):
             continue
         before, after = (
             text[max(0, match.start() - 60) : match.start()].lower(),
