@@ -178,9 +178,9 @@ def main() -> int:
     print(
         f"learnt from {sum(map(len, read)) - sum(map(len, held)):,} characters in {time.perf_counter() - started:.1f} s"
     )
-    said = measure("words", words(model, held, 1000 if chosen.quick else 6000), confiding.RUNGS)
+    said = measure("words", words(model, held, 1500 if chosen.quick else 6000), confiding.RUNGS)
     backed = measure(
-        "documents (simulated)", documents(held, 1000 if chosen.quick else 6000), ("support",)
+        "documents (simulated)", documents(held, 1500 if chosen.quick else 6000), ("support",)
     )
     print(f"\n{time.perf_counter() - started:.0f} s")
     return verdict({**said, "documents": backed["support"]}, check=chosen.check)
