@@ -41,6 +41,13 @@ class Forwarding:
         self._stopping = False
         atexit.register(self._stop)
 
+    def close(self) -> None:
+        """End the pass that runs, and let go of what is held."""
+        atexit.unregister(self._stop)
+        self._stop()
+        for _, forwarder in self._forwarders.values():
+            forwarder.close()
+
     def _stop(self) -> None:
         """Before the interpreter goes: its databases must not be taken from under a pass."""
         self._stopping = True
