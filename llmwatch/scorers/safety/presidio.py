@@ -8,6 +8,7 @@ from typing import Any
 from llmwatch.errors import MissingExtra
 from llmwatch.scorers.safety.findings import Span, masked
 
+_NOBODYS = frozenset({"date_time", "url"})  # of themselves they name no person
 LONGEST = 20_000  # characters of one text that are given to it: it takes milliseconds a thousand
 
 
@@ -32,6 +33,7 @@ class Presidio:
             )
             for r in found
             for kind in [str(r.entity_type).lower()]
+            if kind not in _NOBODYS
         ]
 
 
