@@ -29,6 +29,6 @@ def embedded(frame: Frame, embedder: Embedder, reader: Reader, settings: Setting
         vectors = kept.embedded(
             embedder, texts, ids, project=reader.project, reader=reader, settings=settings
         )
-    made = np.full((frame.rows, vectors.shape[1] if rows else 0), np.nan, np.float32)
+    made = np.full((frame.rows, vectors.shape[1]), np.nan, np.float32)
     made[rows] = vectors
     return replace(frame, vectors=made)
