@@ -1,8 +1,8 @@
 """Where a project's records go: what was asked for, what was decided, and the durable note of it that the worker reads.
 
 Consent is explicit. `destination="wandb"` (or `"both"`) sends; `"local"` does not; `"auto"` sends where the person
-is logged in to W&B (`wandb login`, an identity token file), and where a key is in the environment only if somebody
-said `"auto"`: as a mere default, a key that is there for something else changes nothing. No key is ever written here.
+is logged in to W&B (`wandb login`), and where a key is in the environment only if somebody said `"auto"`: as a mere
+default, a key that is there for something else changes nothing. No key is ever written here.
 """
 
 from __future__ import annotations
@@ -96,9 +96,7 @@ def _paused() -> str:
 
 def credentials(base: str | None = None) -> str | None:
     """Where W&B's credentials are, as wandb looks for them: "login", "environment" or None. Reads no network."""
-    if os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return "login"
-    if os.environ.get("WANDB_API_KEY"):
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return "environment"
     return "login" if _netrc_has(urlparse(base or base_url()).netloc) else None
 

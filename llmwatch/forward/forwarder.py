@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 BATCH = 500
 TRACES = 100
 LOOK_FOR_CREDENTIALS_S = 10.0
+DAY_US = 86_400_000_000
+EVENTS_WAIT_DAYS = 7
+"""How long an event waits for its row; feedback on a row that was recorded for this machine only waits in vain."""
 
 
 class Forwarder:
@@ -59,6 +62,7 @@ class Forwarder:
         self.is_locked_out = False
         """Whether W&B is not asked because nobody is logged in, or refuses the key: waiting alone does not help."""
         self._until = 0.0
+        self._forget_at_us = 0
         self._said_needed: holds.Needed | None = None
         self._sampling: Sampling | None = None
         if wanted.sampler is not None:
@@ -89,7 +93,7 @@ class Forwarder:
         """
         self._say_what_is_needed()
         if self.wanted.paused or self.backoff.wait_s > 0:
-            return False
+            return self.problem is not None and not self.is_locked_out
         self._until, before = self._now() + seconds, self.progress
         try:
             worked = self._pass(settle=settle)
@@ -135,7 +139,18 @@ class Forwarder:
         worked |= self._events.send_waiting()
         worked |= self._send_sampled(settle=False)  # an event may have had a trace kept
         worked |= self._send_dead_again()
+        self._forget_what_is_gone()
         return worked | self._delete()
+
+    def _forget_what_is_gone(self) -> None:
+        """Once a day: ids of rows that retention removed, and events whose row was never sent."""
+        now = clock.now_us()
+        if now < self._forget_at_us:
+            return
+        self._forget_at_us = now + DAY_US
+        self.state.forget_waiting(now - EVENTS_WAIT_DAYS * DAY_US)
+        if self._settings.retention_days:
+            self.state.forget_sent(now - int((self._settings.retention_days + 7) * DAY_US))
 
     def _say_what_is_needed(self) -> None:
         """For retention: from when on each table's rows have not been sent."""

@@ -129,6 +129,22 @@ class State:
         sql = "SELECT id FROM waiting WHERE key_of(row_id) IN (SELECT id FROM sent) ORDER BY since LIMIT ?"
         return [row[0] for row in self.run(sql, (most,))]
 
+    def forget_waiting(self, before_us: int) -> None:
+        """Events that have waited too long for their row."""
+        with self.at_once():
+            gone = self.run("SELECT count(*) FROM waiting WHERE since < ?", (before_us,))[0][0]
+            if gone:
+                self.run("DELETE FROM waiting WHERE since < ?", (before_us,))
+                self.count("events whose row was never sent", gone)
+
+    def forget_sent(self, before_us: int) -> None:
+        """Ids from before a time, as far as they tell it: UUIDs of version 7, which are in order."""
+        first = (before_us // 1000).to_bytes(6, "big")
+        self.run(
+            "DELETE FROM sent WHERE length(id) = 16 AND id < ? AND substr(hex(id), 13, 1) = '7'",
+            (first,),
+        )
+
     # --- refusals ---------------------------------------------------------------------------
 
     def bury(self, kind: str, item_id: str, source: str, status: int, reason: str) -> None:

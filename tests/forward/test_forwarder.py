@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import time
 
 import pytest
 from sending import PROJECT
 
 import llmwatch
-from llmwatch import capture, traced
+from llmwatch import capture, clock, traced
 from llmwatch.forward.delivery import MOST_THINGS
 from llmwatch.stream import deletions
 from llmwatch.stream.erase import erase
@@ -358,6 +359,25 @@ def test_without_credentials_rows_wait_and_nothing_is_asked_of_the_network(sendi
     assert sending.send() is False
     assert "nobody is logged in" in sending.forwarder.problem
     assert sum(sending.server.paths.values()) == 0
+
+
+def test_events_that_wait_in_vain_are_forgotten_in_the_end(sending):
+    table = sending.table()
+    table.say("score", "s", 1, row_id="a row that nobody recorded")
+    sending.send_all()
+    assert sending.forwarder.state.run("SELECT count(*) FROM waiting") == [(1,)]
+    with clock.use(now=lambda: time.time_ns() // 1000 + 8 * 86400 * 10**6):
+        sending.send()
+    assert sending.forwarder.state.run("SELECT count(*) FROM waiting") == [(0,)]
+
+
+def test_ids_are_forgotten_when_retention_has_removed_their_rows(sending):
+    old = clock.uuid7(time.time_ns() - 10**17, 1)
+    new = clock.new_id()
+    state = sending.forwarder.state
+    state.done([old, new, "not-a-uuid"])
+    state.forget_sent(time.time_ns() // 1000 - 10**6)
+    assert state.sent_of([old, new, "not-a-uuid"]) == {new, "not-a-uuid"}
 
 
 # --- what is deleted ----------------------------------------------------------------------------
