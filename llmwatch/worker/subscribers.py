@@ -14,6 +14,7 @@ SUBSCRIBERS = (
     "llmwatch.worker.compaction:Compaction",
     "llmwatch.worker.compaction:Retention",
     "llmwatch.scoring.subscriber:Scoring",
+    "llmwatch.drift.watching:Watching",
     "llmwatch.forward.subscriber:Forwarding",
 )
 
