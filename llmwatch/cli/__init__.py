@@ -16,6 +16,7 @@ from llmwatch.cli import (
     drift,
     erase,
     forward,
+    labels,
     look,
     move,
     run,
@@ -74,6 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
         drift,
         forward,
         calibrate,
+        labels,
     ):
         group.add_to(commands)
     return parser

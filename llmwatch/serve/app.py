@@ -20,7 +20,7 @@ except ImportError as error:
     raise MissingExtra("board", "serving the store over HTTP") from error
 
 from llmwatch.backend import quiet
-from llmwatch.serve import answers, endpoints, guard, requests
+from llmwatch.serve import answers, endpoints, feedback, guard, requests
 from llmwatch.serve.graphql import GraphQL
 from llmwatch.serve.otlp.receiver import PATHS, Receiver
 
@@ -45,7 +45,7 @@ def routes(store: Store, settings: Settings) -> list[BaseRoute]:
 
     served = _Served(LocalTraceServer(store, settings), settings)
     own = served.routes()
-    return [*own, Mount("/traces", routes=own)]
+    return [*own, Mount("/traces", routes=own), *feedback.routes(store, settings)]
 
 
 def application(

@@ -57,8 +57,13 @@ class Row(Mapping[str, Any]):
 
     @property
     def feedback(self) -> list[dict[str, Any]]:
-        """Every live feedback event of this row, oldest first."""
-        return self._table.events("feedback", self.id)
+        """Every live feedback event of this row, oldest first; reactions, notes and stars by those names."""
+        from llmwatch.remarks import kinds
+
+        found = self._table.events("feedback", self.id)
+        for event in found:
+            event["name"], event["value"] = kinds.shown(event["name"], event["value"])
+        return found
 
     @property
     def scores(self) -> dict[str, Any]:
@@ -76,8 +81,14 @@ class Row(Mapping[str, Any]):
             self._table.say("label", name, value, row_id=self.id, creator=creator)
 
     def add_feedback(self, name: str, value: Any = None, *, creator: str | None = None) -> str:
-        """Attach feedback, such as `row.add_feedback("reaction", "👍")`; returns the event's id."""
-        return self._table.say("feedback", name, value, row_id=self.id, creator=creator)
+        """Attach feedback, such as `row.add_feedback("reaction", "👍")`; returns the event's id.
+
+        What the kinds are: see `llmwatch.feedback`.
+        """
+        from llmwatch.remarks import say
+
+        table = self._table
+        return say.said(table.project, self.id, name, value, creator=creator, table=table.name)
 
 
 def _beside(stored: Mapping[str, Any], media: Path) -> dict[str, Any]:

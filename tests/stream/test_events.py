@@ -45,7 +45,7 @@ def notes(row: Row) -> list[object]:
 
 def test_feedback_is_every_live_event_oldest_first(row: Row) -> None:
     for value in ("good", {"stars": 5}, None, 0.5, "good"):
-        row.add_feedback("note", value)
+        row.add_feedback("remark", value)
     for _ in stages():
         assert notes(row) == ["good", {"stars": 5}, None, 0.5, "good"]
 
