@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, TypedDict
@@ -52,9 +53,12 @@ def score(row: Row, prices: Prices) -> CostResult | None:
         return None
     model = texts.model_of(row)
     used = _reported(row)
-    if used:
+    if used.prompt is not None and used.completion is not None:
         return priced(model, used, prices, _time(row), _tier(row))
-    return _counted(row, model, prices)
+    counted = _counted(row, model, prices, used)
+    if counted is None and used:
+        return priced(model, used, prices, _time(row), _tier(row))
+    return counted
 
 
 def of_summary(summary: Any, prices: Prices, at: datetime) -> CostResult | None:
@@ -119,15 +123,18 @@ def _reported(row: Row) -> Usage:
     return next((found for found in map(usage.read, told) if found), Usage())
 
 
-def _counted(row: Row, model: str | None, prices: Prices) -> CostResult | None:
-    """Tokens counted from the texts, where the row is the call of a model that finished."""
+def _counted(row: Row, model: str | None, prices: Prices, told: Usage) -> CostResult | None:
+    """Tokens counted from the texts as far as nobody told them, where the row is the call of a model that finished."""
     if model is None or not _is_call_of_model(row):
         return None
-    went_in, came_out = tokens.prompt(row, model), tokens.completion(row, model)
-    used = Usage(
-        prompt=went_in.tokens if went_in else None, completion=came_out.tokens if came_out else None
+    went_in = tokens.prompt(row, model) if told.prompt is None else None
+    came_out = tokens.completion(row, model) if told.completion is None else None
+    used = replace(
+        told,
+        prompt=went_in.tokens if went_in else told.prompt,
+        completion=came_out.tokens if came_out else told.completion,
     )
-    if row.get("status") == "error" and came_out is None:
+    if row.get("status") == "error" and came_out is None and not told:
         return None  # refused or cut off: what was billed, if anything, nobody said
     result = priced(model, used, prices, _time(row), _tier(row))
     why = [reason for count in (went_in, came_out) if count for reason in count.why]

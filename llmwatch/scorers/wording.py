@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 LONGEST = 200_000
 """Characters of a text that are looked at."""
@@ -48,6 +49,7 @@ def words(text: str) -> list[str]:
     return [stem(word) for word in found if word not in _STOP]
 
 
+@lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """A word without its English ending; short words as they are."""
     word = word.removesuffix("'s")

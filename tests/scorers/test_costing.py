@@ -66,6 +66,18 @@ def test_a_stream_without_usage_is_counted():
     assert known(result) == ("gpt-4o", "counted", False, 8, 5, 7e-05)
 
 
+def test_the_half_that_was_not_reported_is_counted():
+    result = score(
+        kind="generation",
+        model="gpt-4o",
+        prompt_tokens=1000,
+        inputs={"model": "gpt-4o", "messages": []},
+        output="Hello there, friend.",
+    )
+    assert known(result) == ("gpt-4o", "counted", False, 1000, 5, 0.00255)
+    assert score(model="gpt-4o", prompt_tokens=1000)["cost_usd"] is None
+
+
 def test_an_estimate_says_so():
     result = score(
         kind="generation", inputs={"model": "claude-sonnet-4-5", "prompt": "hello"}, output="hi"
