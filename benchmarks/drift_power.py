@@ -20,6 +20,13 @@ from scipy.stats import norm
 from llmwatch.drift import embeddings, numbers
 
 FALSE_ALARMS = 0.05
+_TRIALS = {
+    ("length", 200): 200,
+    ("length", 1000): 200,
+    ("embedding", 200): 100,
+    ("embedding", 1000): 40,
+}
+"""Of each shift; twice as many without one."""
 Rows = tuple[np.ndarray, np.ndarray]
 Scores = dict[str, dict[str, list[float]]]
 
@@ -177,7 +184,7 @@ def _cells(cache: Path, *, quick: bool) -> Iterator[tuple[str, Callable[[], Tria
     texts = corpora(cache)[-1:] if quick else corpora(cache)
     for n in (200,) if quick else (200, 1000):
         for kind, shifts in (("length", LENGTH_SHIFTS), ("embedding", EMBEDDING_SHIFTS)):
-            count = 20 if quick else {"length": 200, "embedding": 100}[kind]
+            count = 20 if quick else _TRIALS[kind, n]
             for corpus in texts:
                 values = lengths(corpus) if kind == "length" else embedded(corpus, cache)
                 for shift in shifts:

@@ -18,8 +18,6 @@ class Lacking:
     window_rows: int = 0
     reference_blocks: int = 0
     window_blocks: int = 0
-    windows: int = 0
-    """Earlier windows that a comparison with the past needs."""
 
     def __bool__(self) -> bool:
         return any(asdict(self).values())
@@ -34,8 +32,6 @@ class Lacking:
             )
             if rows or blocks
         ]
-        if self.windows:
-            sides.append(f"{self.windows:,} more earlier windows")
         return "; ".join(sides)
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from llmwatch.drift import blocks
-from llmwatch.drift.season import rank
 
 
 def test_sessions_come_before_users_before_time():
@@ -80,13 +79,3 @@ def test_as_many_groups_as_rows_are_needed():
 
     with pytest.raises(ValueError, match="3 groups were given for 300 rows"):
         numbers.compare(range(300), range(300), groups_window=[1, 2, 3])
-
-
-def test_a_change_as_large_as_every_twentieth_day_has_is_not_unusual():
-    past = [float(n) for n in range(99)]
-    assert rank(200.0, past).p == pytest.approx(0.01)
-    assert rank(94.0, past).p == pytest.approx(0.06)
-
-
-def test_a_rank_among_few_days_is_not_given():
-    assert rank(1.0, [0.5, None, 0.2]).insufficient == "insufficient data: 17 more earlier windows"
