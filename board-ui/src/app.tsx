@@ -230,7 +230,7 @@ function More({ view, theme, question, onEdit, onHelp, onTheme }: MoreProps) {
   const exported = (form: string) => `${views.base(view)}/export.${form}?ask=${encodeURIComponent(JSON.stringify(question ?? {}))}`;
   const share = () => void navigator.clipboard?.writeText(location.href).then(() => { setCopied(true); setTimeout(() => setCopied(false), 1500); });
   return (
-    <Menu label="More" button={<Icon name="more" />} align="right">
+    <Menu label="More" bare button={<Icon name="more" />} align="right">
       {(close) => (
         <>
           <button type="button" class="menu-item" onClick={() => { onEdit(); close(); }}><span><Icon name="pen" /> Edit or save the board</span><kbd>e</kbd></button>

@@ -7,7 +7,7 @@ import * as format from "./format";
 import { Icon } from "./icons";
 import type { Answer, Column, Filter, Value } from "./types";
 
-export function Menu({ label, title, button, children, align = "left" }: { label: string; title?: string; button: ComponentChildren; children: (close: () => void) => ComponentChildren; align?: "left" | "right" }) {
+export function Menu({ label, title, button, children, align = "left", bare = false }: { label: string; title?: string; bare?: boolean; button: ComponentChildren; children: (close: () => void) => ComponentChildren; align?: "left" | "right" }) {
   const [open, setOpen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   const close = () => setOpen(false);
@@ -29,8 +29,9 @@ export function Menu({ label, title, button, children, align = "left" }: { label
   }, [open]);
   return (
     <div class="menu" ref={box}>
-      <button type="button" class="tool" aria-expanded={open} aria-label={label} title={title} onClick={() => setOpen(!open)}>
+      <button type="button" class="tool" aria-expanded={open} title={title ?? label} onClick={() => setOpen(!open)}>
         {button}
+        {bare && <span class="visually-hidden">{label}</span>}
       </button>
       {open && <div class={`menu-box ${align}`}>{children(close)}</div>}
     </div>

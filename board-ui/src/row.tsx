@@ -173,52 +173,52 @@ function Detail({ row, setRow, base, media, readOnly, onSaid, onOpen }: Props & 
       <Feedback base={base} row={row.id} said={row.said} readOnly={readOnly} onSaid={said} />
       {typeof fields.exception === "string" && <Exception text={fields.exception} kind={String(fields.exception_type ?? "")} />}
       {messages.length > 0 ? (
-        <Part title="Conversation" open>
+        <Part key="Conversation" title="Conversation" open>
           <Conversation messages={messages} media={media} />
         </Part>
       ) : (
         <>
           {fields.inputs !== undefined && (
-            <Part title="Inputs" open>
+            <Part key="Inputs" title="Inputs" open>
               <Json value={fields.inputs} media={media} />
             </Part>
           )}
           {fields.output !== undefined && (
-            <Part title="Output" open>
+            <Part key="Output" title="Output" open>
               <Json value={fields.output} media={media} />
             </Part>
           )}
         </>
       )}
       {fields.data !== undefined && (
-        <Part title="Logged" open>
+        <Part key="Logged" title="Logged" open>
           <Json value={fields.data} media={media} />
         </Part>
       )}
       {messages.length > 0 && (
         <>
-          <Part title="Inputs">
+          <Part key="Inputs" title="Inputs">
             <Json value={fields.inputs} media={media} />
           </Part>
           {fields.output !== undefined && (
-            <Part title="Output">
+            <Part key="Output" title="Output">
               <Json value={fields.output} media={media} />
             </Part>
           )}
         </>
       )}
       {!isEmpty(fields.attributes) && (
-        <Part title="Attributes">
+        <Part key="Attributes" title="Attributes">
           <Json value={fields.attributes} media={media} />
         </Part>
       )}
       {!isEmpty(fields.summary) && (
-        <Part title="Summary">
+        <Part key="Summary" title="Summary">
           <Json value={fields.summary} media={media} />
         </Part>
       )}
       {fields.embedding !== undefined && <Similar base={base} id={row.id} onOpen={onOpen} />}
-      <Part title="Identity">
+      <Part key="Identity" title="Identity">
         <Json value={{ id: row.id, trace_id: fields.trace_id, parent_id: fields.parent_id ?? null, op_name: fields.op_name ?? null, table: row.table }} media={media} />
       </Part>
     </>
@@ -227,12 +227,19 @@ function Detail({ row, setRow, base, media, readOnly, onSaid, onOpen }: Props & 
 
 const isEmpty = (value: unknown) => value === undefined || value === null || (typeof value === "object" && Object.keys(value).length === 0);
 
+/** What the person folded or unfolded stays so from row to row. */
+const folds = new Map<string, boolean>();
+
 function Part({ title, open = false, children }: { title: string; open?: boolean; children: preact.ComponentChildren }) {
-  const [shown, setShown] = useState(open);
+  const [shown, setShown] = useState(folds.get(title) ?? open);
+  const turn = () => {
+    folds.set(title, !shown);
+    setShown(!shown);
+  };
   return (
     <section class="part">
       <h3>
-        <button type="button" aria-expanded={shown} onClick={() => setShown(!shown)}>
+        <button type="button" aria-expanded={shown} onClick={turn}>
           <Icon name={shown ? "chevron" : "right"} /> {title}
         </button>
       </h3>

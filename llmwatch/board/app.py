@@ -63,6 +63,7 @@ def routes(desk: Desk) -> list[Any]:
 
     return [
         at("/api/tables", tables),
+        at("/api/{entity}/{project}/find/row/{id}", find),
         at(of_table, about),
         at(f"{of_table}/ask", ask, "POST"),
         at(f"{of_table}/rows", page, "POST"),
@@ -77,7 +78,6 @@ def routes(desk: Desk) -> list[Any]:
         at(f"{of_table}/seeds/{{name}}", seeded),
         at(f"{of_table}/boards/{{name}}", board, "GET", "PUT"),
         at(f"{of_table}/check", checked, "POST"),
-        at("/api/{entity}/{project}/find/row/{id}", find),
         at("/media/{entity}/{project}/{name:path}", picture),
         at("/static/{name}", static),
         *(at(path, index) for path in ("/", "/{entity}/{project}", "/{entity}/{project}/{table}")),

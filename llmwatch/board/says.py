@@ -7,10 +7,8 @@ from typing import Any
 
 from llmwatch.board.source import Source
 from llmwatch.errors import InvalidBoard
+from llmwatch.remarks import kinds
 from llmwatch.stream import events
-
-LONGEST = 20_000
-_REACTIONS = {"up": "👍", "down": "👎"}
 
 
 def say(source: Source, row_id: str, asked: Mapping[str, Any]) -> str:
@@ -38,34 +36,11 @@ def take_back(source: Source, event_id: str) -> str:
 
 def _event(asked: Mapping[str, Any]) -> tuple[str, str, Any]:
     what, value = asked.get("what"), asked.get("value")
-    if what == "reaction":
-        emoji = _REACTIONS.get(str(value), value)
-        if not isinstance(emoji, str) or not 0 < len(emoji) <= 16:
-            raise InvalidBoard("a reaction is up, down or one emoji")
-        return (
-            "feedback",
-            "wandb.reaction.1",
-            {"emoji": emoji, "alias": str(value), "detoned": emoji},
-        )
-    if what == "note":
-        return "feedback", "wandb.note.1", {"note": _text(value, "a note")}
-    if what == "rating":
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= 5:
-            raise InvalidBoard("a rating is 1 to 5 stars")
-        return "feedback", "rating", {"stars": value}
-    if what == "correction":
-        return "feedback", "correction", {"expected": _text(value, "a correction")}
+    if what in ("reaction", "rating", "note", "correction"):
+        return ("feedback", *kinds.kept(what, value))
     if what == "label":
-        return "label", _text(asked.get("name"), "a label's name", 200), value
+        return "label", kinds.label_name(asked.get("name")), value
     raise InvalidBoard("what is said is a reaction, note, rating, correction or label")
-
-
-def _text(value: Any, what: str, longest: int = LONGEST) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidBoard(f"{what} is some text")
-    if len(value) > longest:
-        raise InvalidBoard(f"{what} has at most {longest} characters; this has {len(value)}")
-    return value
 
 
 def _creator(asked: Mapping[str, Any]) -> str | None:

@@ -20,7 +20,7 @@ pytest.importorskip("starlette", reason="the board needs llmwatch[board]")
 uvicorn = pytest.importorskip("uvicorn", reason="the board needs llmwatch[board]")
 
 sys.path.insert(0, str(Path(__file__).parent))
-import support_traffic
+import support_traffic  # noqa: E402 - found through the line above
 
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
