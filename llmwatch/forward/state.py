@@ -51,6 +51,7 @@ class State:
         self._depth = 0
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA secure_delete = ON")
         self._db.executescript(_TABLES)
         self._db.create_function("key_of", 1, key, deterministic=True)
 

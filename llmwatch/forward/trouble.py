@@ -67,6 +67,12 @@ def _detail(response: object) -> str:
     except ValueError:
         return str(getattr(response, "text", ""))[:300]
     detail = body.get("detail") or body.get("reason") or body if isinstance(body, dict) else body
+    if isinstance(
+        detail, list
+    ):  # what is wrong and where, without the contents that such errors repeat
+        detail = "; ".join(
+            f"{one.get('loc')}: {one.get('msg')}" for one in detail if isinstance(one, dict)
+        )
     return str(detail)[:300]
 
 
