@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from llmwatch.scorers import wording
 
@@ -64,18 +66,26 @@ def say_the_same(one: str, other: str) -> bool:
     ... )
     (True, False)
     """
-    if wording.numbers(one) != wording.numbers(other) or _denies(one) != _denies(other):
+    first, second = _features(one), _features(other)
+    if first.numbers != second.numbers or first.denies != second.denies:
         return False
-    first, second = Counter(wording.words(one)), Counter(wording.words(other))
-    if not first or not second:
-        return one.strip().lower() == other.strip().lower() or bool(
-            wording.numbers(one) and not (first or second)
-        )
-    return _cosine(first, second) >= ALIKE
+    if not first.words or not second.words:
+        alike = one.strip().lower() == other.strip().lower()
+        return alike or bool(first.numbers and not (first.words or second.words))
+    return _cosine(first.words, second.words) >= ALIKE
 
 
-def _denies(text: str) -> bool:
-    return len(_NOT.findall(text)) % 2 == 1
+class _Features(NamedTuple):
+    numbers: frozenset[str]
+    denies: bool
+    words: Counter[str]
+
+
+@lru_cache(maxsize=4 * _MOST)
+def _features(text: str) -> _Features:
+    """What is compared of an answer; each is compared with many."""
+    denies = len(_NOT.findall(text)) % 2 == 1
+    return _Features(frozenset(wording.numbers(text)), denies, Counter(wording.words(text)))
 
 
 def _cosine(first: Counter[str], second: Counter[str]) -> float:

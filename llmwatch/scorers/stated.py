@@ -16,6 +16,8 @@ _WORDS = {
     "low": 0.3,
     "very low": 0.1,
 }
+_LOOKED_AT = 100_000
+"""Characters at the end of an answer: a confidence stands there."""
 _SAID = re.compile(
     r"\b(?:confidence|certainty|probability)(?:\s+(?:score|level))?(?:\s+is|\s+of)?[\s*]*[:=]?[\s*]*"
     r"(\d{1,3}(?:\.\d+)?\s*%|0?\.\d+|[01](?:\.\d+)?(?![\d.%])|\d{1,2}\s*/\s*10|very high|very low|high|medium|moderate|low)",
@@ -39,6 +41,7 @@ def stated(output: Any, answer: str) -> float | None:
             for key in _KEYS:
                 if (found := _share(fields.get(key))) is not None:
                     return found
+    answer = " ".join(answer[-_LOOKED_AT:].split())
     said = [*_SAID.finditer(answer)][-1:] or [*_SURE.finditer(answer)][-1:]
     return _share(said[0][1] + ("%" if said[0].re is _SURE else "")) if said else None
 

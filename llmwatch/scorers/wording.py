@@ -35,7 +35,7 @@ def sentences(text: str) -> list[str]:
     ['It is 3.5 km.', 'Really!', 'And back?']
     """
     lines = (_LIST_MARK.sub("", line) for line in text[:LONGEST].splitlines())
-    parts = (part.strip() for line in lines for part in _SENTENCE.split(line) if part)
+    parts = (" ".join(part.split()) for line in lines for part in _SENTENCE.split(line) if part)
     return [part for part in parts if any(character.isalnum() for character in part)]
 
 

@@ -161,6 +161,23 @@ def test_long_texts_take_no_long_time():
     assert support("a" * 1_000_000, "a1 " * 300_000) is not None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ab" + " " * 300_000 + "x",
+        "A-" * 200_000,
+        "confidence" + " " * 300_000,
+        "* " * 200_000,
+        "(" * 300_000,
+        "1," * 200_000,
+    ],
+    ids=lambda text: ascii(text[:6]),
+)
+def test_no_text_holds_the_scorer_up(text):
+    found = confiding.score(row(reply(*[text + str(n) for n in range(20)]), context=text))
+    assert found["samples"] == 20
+
+
 # --- words -------------------------------------------------------------------------------
 
 
