@@ -30,7 +30,7 @@ class Watch:
 def configured() -> list[Watch]:
     """The watches that the settings files ask for; `SettingsError` for one that cannot be."""
     told, where = settings.section("drift")
-    if unknown := told.keys() - {"watch"}:
+    if unknown := told.keys() - {"watch", "job"}:
         raise SettingsError(f"[drift] in {where} has no setting {', '.join(sorted(unknown))}")
     watches = told.get("watch", [])
     if not isinstance(watches, list) or not all(isinstance(one, dict) for one in watches):

@@ -15,6 +15,7 @@ SUBSCRIBERS = (
     "llmwatch.worker.compaction:Retention",
     "llmwatch.scoring.subscriber:Scoring",
     "llmwatch.drift.watching:Watching",
+    "llmwatch.drift.scheduled:Scheduled",
     "llmwatch.forward.subscriber:Forwarding",
 )
 
