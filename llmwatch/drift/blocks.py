@@ -107,6 +107,11 @@ class Design:
         summed: npt.NDArray[np.float32] = member @ columns.astype(np.float32, copy=False)
         return summed
 
+    def totals(self, values: Floats) -> npt.NDArray[np.float32]:
+        """The sum over each block of one number a row."""
+        used = self.block >= 0
+        return np.bincount(self.block[used], values[used], self.total).astype(np.float32)
+
     def counts(self, bins: npt.NDArray[np.int64], n_bins: int) -> npt.NDArray[np.float32]:
         """How many rows of each block fall into each bin."""
         used = self.block >= 0

@@ -78,6 +78,9 @@ class _Ranked:
     """Both sides together, as ranks between 0 and 1 and as bins of the grid."""
 
     scores: Floats
+    """Of each distinct value."""
+    place: npt.NDArray[np.int64]
+    """Which of those a row has."""
     bins: npt.NDArray[np.int64]
     steps: Floats
     """From the mean of one bin to that of the next, in a unit of its own."""
@@ -94,8 +97,8 @@ class _Ranked:
         unit = float(np.abs(values).max())  # so that nothing overflows; the tests do not mind
         weights = times / np.bincount(bin_of_value, times)[bin_of_value]
         centres = np.bincount(bin_of_value, values / unit * weights)
-        scores = _rank_scores(low, high, middle)[place]
-        return cls(scores, bin_of_value[place], np.diff(centres), (len(before), len(now)))
+        scores = _rank_scores(low, high, middle)
+        return cls(scores, place, bin_of_value[place], np.diff(centres), (len(before), len(now)))
 
 
 def _rank_scores(low: Floats, high: Floats, middle: Floats) -> Floats:
@@ -116,7 +119,7 @@ def _rank_scores(low: Floats, high: Floats, middle: Floats) -> Floats:
 def _parts(ranked: _Ranked, made: Design, known: tuple[float | None, float]) -> tuple[Finding, ...]:
     k = len(_SCORES)
     rows = made.rows[:, None]
-    scores = made.sums(ranked.scores)
+    scores = np.stack([made.totals(score[ranked.place]) for score in ranked.scores.T], axis=1)
     counts = made.counts(ranked.bins, len(ranked.steps) + 1)
     tests = _Tests(k, _deviations(scores, rows, made), counts.sum(axis=0), ranked.steps)
     observed, p = exchange(made, np.hstack([rows, scores, counts]), tests, first=2)
