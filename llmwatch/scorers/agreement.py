@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llmwatch.scorers import wording
 
@@ -73,6 +73,20 @@ def say_the_same(one: str, other: str) -> bool:
         alike = one.strip().lower() == other.strip().lower()
         return alike or bool(first.numbers and not (first.words or second.words))
     return _cosine(first.words, second.words) >= ALIKE
+
+
+def by_embedding(embed: Callable[[Sequence[str]], Any], at_least: float) -> Alike:
+    """The same with an embedder: numbers and denials still count, but words may differ whose vectors are near."""
+    vector = lru_cache(maxsize=4 * _MOST)(lambda text: embed([text])[0])
+
+    def alike(one: str, other: str) -> bool:
+        first, second = _features(one), _features(other)
+        if first.numbers != second.numbers or first.denies != second.denies:
+            return False
+        near: bool = float(vector(one) @ vector(other)) >= at_least  # both of length 1
+        return near
+
+    return alike
 
 
 class _Features(NamedTuple):

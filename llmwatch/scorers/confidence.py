@@ -9,6 +9,7 @@ import weave
 from pydantic import PrivateAttr, field_validator
 
 from llmwatch.scorers import confiding
+from llmwatch.scorers.agreement import by_embedding
 from llmwatch.scorers.confiding import RUNGS, ConfidenceResult
 from llmwatch.scorers.protocol import Row
 
@@ -21,13 +22,17 @@ class Confidence(weave.Scorer):
     """How sure an answer is, from 0 to 1, by the first of these that the row has: the log-probabilities of its tokens; how far
     several answers agree; how far the context backs it; what it says of itself. None, with the reason, when it has none.
 
-    `rungs` chooses and orders them. `calibration` names one that `llmwatch calibrate` fitted, as `name` or `name:v2`.
+    `rungs` chooses and orders them. `embedder` (`ngrams`, `onnx`, ...; as for drift) tells answers apart by their vectors, which are
+    the same from the cosine `alike_from` on; without one, by their words. `calibration` names one that `llmwatch calibrate` fitted, as `name` or `name:v2`.
     """
 
     name: str | None = "confidence"
     rungs: tuple[str, ...] = RUNGS
     calibration: str | None = None
+    embedder: str | None = None
+    alike_from: float = 0.8
     _fitted: Any = PrivateAttr(default=None)
+    _alike: Any = PrivateAttr(default=None)
 
     @field_validator("rungs")
     @classmethod
@@ -55,9 +60,14 @@ class Confidence(weave.Scorer):
 
     def score_row(self, row: Row) -> ConfidenceResult | None:
         fitted = self._fitted
+        if self.embedder is not None and self._alike is None:
+            from llmwatch.drift import embedders
+
+            self._alike = by_embedding(embedders.chosen(self.embedder).embed, self.alike_from)
         return confiding.score(
             row,
             rungs=self.rungs,
+            alike=self._alike,
             calibrate=fitted.apply if fitted else None,
             calibration=fitted.label if fitted else "",
         )

@@ -108,6 +108,19 @@ def test_answers_say_the_same_or_do_not(one, other, same):
     assert say_the_same(other, one) is same
 
 
+def test_an_embedder_tells_answers_apart_when_one_is_named():
+    answers = reply(
+        "Reset it in the settings page",
+        "Reset it on the settings pages",
+        "Call us",
+        "It takes 3 days",
+    )
+    by_vectors = Confidence(embedder="ngrams", alike_from=0.5).score_row(row(answers))
+    assert (by_vectors["clusters"], by_vectors["agreement"]) == (3, 0.5)
+    strict = Confidence(embedder="ngrams", alike_from=0.999).score_row(row(answers))
+    assert strict["clusters"] == 4
+
+
 def test_agreement_is_the_share_that_says_what_most_say():
     assert agreement(["yes", "yes", "yes", "no"]).share == 0.75
     assert agreement(["a b", "a b"]).entropy == 0
