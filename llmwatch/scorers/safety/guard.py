@@ -67,7 +67,7 @@ def _without(text: str, spans: list[Span]) -> str:
         if span.end <= position:
             continue
         start = max(span.start, position)
-        pieces += [text[position:start], span.masked or f"[{span.kind}]"]
+        pieces += [text[position:start], span.masked]
         position = span.end
     return "".join([*pieces, text[position:]])
 

@@ -129,7 +129,8 @@ def find(text: str, *, threshold: float = THRESHOLD) -> tuple[float, list[Span]]
             best = max(inner, key=lambda span: span.score)
             spans.append(Span("injection", f"encoded {best.kind}", start, end, best.score, ""))
     score = max((span.score for span in spans), default=0.0)
-    return score, _merged([span for span in spans if span.score >= threshold])
+    found = _merged([span for span in spans if span.score >= threshold])
+    return score, [replace(s, masked=f"[{s.kind} of {s.end - s.start}]") for s in found]
 
 
 def _merged(spans: list[Span]) -> list[Span]:
@@ -153,10 +154,16 @@ def _phrases(text: str) -> Iterator[Span]:
                 yield Span("injection", phrase.kind, match.start(), match.end(), phrase.score, "")
 
 
+_NO_WORDS = re.compile(
+    r"[A-Za-z0-9+/=_-]{48,}"
+)  # pictures, keys, hashes: nothing the model could read
+
+
 def _windows(text: str) -> Iterator[Span]:
     from llmwatch.scorers.safety import model
 
-    for score, start, end in model.built_in().windows(text):
+    words = _NO_WORDS.sub(lambda match: " " * len(match.group()), text)
+    for score, start, end in model.built_in().windows(words):
         yield Span("injection", "model", start, end, round(score, 4), "")
 
 
