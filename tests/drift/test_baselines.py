@@ -48,7 +48,7 @@ class Flat:
 
 def test_a_golden_dataset_is_what_windows_are_compared_with(store):
     saved = save_baseline("golden", records(), project="bot")
-    assert (saved.label, saved.rows, saved.embedder) == ("golden@1", 300, "ngrams-256-v1")
+    assert (saved.label, saved.rows, saved.embedder) == ("golden@1", 300, "ngrams-512-v1")
     log_day()
     same = against("golden")
     assert (same.verdict, same.reference) == ("no drift", "baseline golden@1")
@@ -103,7 +103,7 @@ def test_a_baseline_of_another_embedder_is_refused_and_both_are_named(store):
     save_baseline("golden", records(), project="bot", embedder=Flat())
     log_day()
     with pytest.raises(
-        LlmwatchError, match=r"golden@1 was embedded by flat-1 and this run embeds by ngrams-256-v1"
+        LlmwatchError, match=r"golden@1 was embedded by flat-1 and this run embeds by ngrams-512-v1"
     ):
         against("golden")
     assert against("golden", signals=["prompt_length"]).verdict == "no drift"

@@ -67,7 +67,7 @@ def test_a_huge_text_counts_by_its_beginning_and_its_end():
 
 
 def test_no_text_is_no_vector():
-    assert Ngrams().embed([]).shape == (0, 256)
+    assert Ngrams().embed([]).shape == (0, 512)
 
 
 # --- the packaged model ------------------------------------------------------------------

@@ -34,7 +34,7 @@ def chosen(name: str | Embedder | None = None) -> Embedder:
     """The embedder of that name: `ngrams` (the default), `onnx`, `onnx:DIRECTORY`, `openai`, `openai:MODEL`.
 
     >>> chosen().identity
-    'ngrams-256-v1'
+    'ngrams-512-v1'
     """
     if name is not None and not isinstance(name, str):
         return name

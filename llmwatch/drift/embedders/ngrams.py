@@ -8,7 +8,10 @@ to a text depends on that text alone: vectors made on different days, or by diff
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from llmwatch.drift.languages import SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
     Hashes = NDArray[np.uint64]
 
-DIMENSIONS = 256
+DIMENSIONS = 512
 LONGEST = 4096
 """Characters that count: the first half of them from a longer text's beginning, the other from its end."""
 
@@ -30,10 +33,11 @@ _SPREAD = (
 _PIECES = (3, 4, 5)
 _FACTOR = 0x9E3779B97F4A7C15 | 1
 _WORD, _PAIR, _PIECE = 1.0, 0.7, 0.35
+_SMALL = 0.2  # of a word that every text has, whatever it is about
 
 
 class Ngrams:
-    """Embeds a text in about 0.1 ms of one core."""
+    """Embeds a short text in about 0.04 ms of one core."""
 
     identity = f"ngrams-{DIMENSIONS}-v1"
     dimensions = DIMENSIONS
@@ -101,21 +105,32 @@ def _features(
     import numpy as np
 
     words = _hashes(buffer, starts, ends)
+    said = np.where(np.isin(words, _small_words()), _SMALL, 1.0)
     near = owner[starts[:-1]] == owner[starts[1:]]
     pairs = _mix(words[:-1][near]) * np.uint64(_FACTOR) + words[1:][near]
-    found = [(owner[starts], words, _WORD), (owner[starts[:-1]][near], pairs, _PAIR)]
+    both = _PAIR * np.sqrt(said[:-1] * said[1:])[near]
+    found = [(owner[starts], words, _WORD * said), (owner[starts[:-1]][near], pairs, both)]
     length = ends - starts
     for n in _PIECES:
         # with the byte before and after, so that the beginning and the end of a word count as such
-        first = np.repeat(starts - 1, np.maximum(length + 3 - n, 0))
-        position = first + _counts(np.maximum(length + 3 - n, 0))
+        many = np.maximum(length + 3 - n, 0)
+        position = np.repeat(starts - 1, many) + _counts(many)
         pieces = _hashes(np.where(letter, buffer, 32).astype(np.uint8), position, position + n)
-        found.append((owner[position], pieces + np.uint64(n), _PIECE))
+        found.append((owner[position], pieces + np.uint64(n), _PIECE * np.repeat(said, many)))
     return (
         np.concatenate([whose for whose, _, _ in found]),
         np.concatenate([hashes for _, hashes, _ in found]),
-        np.concatenate([np.full(len(hashes), weight) for _, hashes, weight in found]),
+        np.concatenate([weights for _, _, weights in found]),
     )
+
+
+@cache
+def _small_words() -> Hashes:
+    import numpy as np
+
+    text = " ".join(["", *sorted(SMALL), ""]).encode()
+    buffer = np.frombuffer(text, np.uint8)
+    return _hashes(buffer, *_words(_letters()[buffer]))
 
 
 def _counts(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
