@@ -124,6 +124,13 @@ def test_a_conversation_counts_as_one_row():
     assert alarms() == []
 
 
+@pytest.mark.usefixtures("_configured")
+def test_a_watch_stands_beside_jobs(tmp_path):
+    with (tmp_path / "llmwatch.toml").open("a") as file:
+        file.write("[[drift.job]]\ntable = 'bot/chats'\n")
+    assert [watch.signals for watch in configured()] == [("prompt_length", "temperature")]
+
+
 def test_without_settings_nothing_is_watched():
     log(10)
     turn()
