@@ -154,9 +154,8 @@ def _phrases(text: str) -> Iterator[Span]:
                 yield Span("injection", phrase.kind, match.start(), match.end(), phrase.score, "")
 
 
-_NO_WORDS = re.compile(
-    r"[A-Za-z0-9+/=_-]{48,}"
-)  # pictures, keys, hashes: nothing the model could read
+# Pictures, keys and hashes: nothing that the model could read.
+_NO_WORDS = re.compile(r"(?:data:[\w/+.;=-]{1,80},)?[A-Za-z0-9+/=_-]{48,}")
 
 
 def _windows(text: str) -> Iterator[Span]:
