@@ -58,7 +58,7 @@ class Tables:
     def create(self, req: Mapping[str, Any]) -> TableCreateResponse:
         from weave.vendor.weave_server_sdk.types import TableCreateResponse
 
-        rows = [(digests.of_row(row), wire.dumps(row)) for row in req["table"]["rows"]]
+        rows = [(digests.of_row(row), wire.dumps(row, exact=True)) for row in req["table"]["rows"]]
         digest = self._save(rows, req["table"].get("expected_digest"))
         return TableCreateResponse(digest=digest, row_digests=[row[0] for row in rows])
 
@@ -182,7 +182,7 @@ def _change(rows: list[tuple[str, bytes]], update: dict[str, Any]) -> str:
     else:
         raise InvalidRequest(f"{update!r} is not an append, insert or pop within the table")
     digest = digests.of_row(row)
-    rows.insert(index, (digest, wire.dumps(row)))
+    rows.insert(index, (digest, wire.dumps(row, exact=True)))
     return digest
 
 

@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import orjson
 
+from llmwatch.capture.keys import clean_text
+
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def dumps(value: Any) -> bytes:
-    """JSON on one line. What orjson cannot write (integers past 64 bits, lone surrogates) is kept."""
+def dumps(value: Any, *, exact: bool = False) -> bytes:
+    """JSON on one line. Integers past 64 bits, which orjson cannot write, are kept; what strict readers of JSON do
+    not take is written as orjson writes it (NaN is null) or as capture does (a lone surrogate is U+FFFD).
+
+    `exact` keeps lone surrogates, for contents that only `loads` reads and that have a digest to keep.
+    """
     try:
         return orjson.dumps(value, default=str, option=_OPTIONS)
     except (TypeError, ValueError):
-        return json.dumps(value, default=str, separators=(",", ":")).encode()
+        if exact:
+            return json.dumps(value, default=str, separators=(",", ":")).encode()
+        text = json.dumps(_readable(value), default=_text, separators=(",", ":"))
+        return text.encode()
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {
+            _readable(key) if isinstance(key, str) else key: _readable(v)
+            for key, v in value.items()
+        }
+    return [_readable(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def _text(value: Any) -> str:
+    return clean_text(str(value))
 
 
 def loads(text: str | bytes) -> Any:
