@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 ROW, FEEDBACK = "row", "feedback"
+MOST_NAMES = 20_000
 
 
 class Sender:
@@ -33,6 +35,7 @@ class Sender:
         self._rows = Delivery(ROW, state, self._post_calls, self._known_calls)
         self._feedback = Delivery(FEEDBACK, state, self._post_feedback, self._known_feedback)
         self._scorers: dict[str, str] = {}
+        self._names: OrderedDict[str, str | None] = OrderedDict()
 
     def rows(
         self,
@@ -44,6 +47,7 @@ class Sender:
         there = self._connection.project_id
 
         def made(row: Row) -> dict[str, Any]:
+            self._remember(row)
             stands_for = (sampled or {}).get(row["id"])
             return calls.call_of(row, table, there, self._publisher.carry, stands_for)
 
@@ -67,10 +71,18 @@ class Sender:
 
     def update(self, row: Row) -> None:
         """A call that was sent and got another display name since: all that Weave lets be changed."""
-        if row.get("display_name"):
+        name = row.get("display_name")
+        if name and self._names.get(row["id"]) != name:
+            self._remember(row)
             request = {"call_id": row["id"], "display_name": row["display_name"]}
             with self._burying("display name", [row["id"]]):
                 self._ask("call_update", {"project_id": self._connection.project_id, **request})
+
+    def _remember(self, row: Row) -> None:
+        """Under which name a call went: most patches of a row change something else."""
+        self._names[row["id"]] = row.get("display_name")
+        while len(self._names) > MOST_NAMES:
+            self._names.popitem(last=False)
 
     def delete(self, ids: Sequence[str]) -> None:
         """Delete calls and feedback; ids that W&B does not know do no harm."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from llmwatch.capture.decode import RESTORERS
 from llmwatch.capture.files import find
 from llmwatch.capture.tag import MARK
 
@@ -25,8 +26,11 @@ _MORE_TYPES = {"parquet": "application/vnd.apache.parquet", "npy": "application/
 
 
 def is_media(value: Mapping[str, Any]) -> bool:
-    """Whether a marker stands for a file, on the disk or on the line."""
-    return MARK in value and (type(value.get("file")) is str or type(value.get("base64")) is str)
+    """Whether a value is a marker of capture's that stands for a file, on the disk or on the line."""
+    kind = value.get(MARK)
+    if type(kind) is not str or (kind not in RESTORERS and not kind.startswith("wandb.")):
+        return False
+    return type(value.get("file")) is str or type(value.get("base64")) is str
 
 
 def as_content(value: Mapping[str, Any], media: Path, upload: Callable[[str, bytes], str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -34,6 +35,7 @@ class ReadThroughServer(LocalTraceServer):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._connections: dict[str, tuple[Wanted, Connection]] = {}
+        self._pid = os.getpid()
         self._not_before = 0.0
         self._kept: OrderedDict[str, Any] = OrderedDict()
         self._kept_lock = threading.Lock()
@@ -143,6 +145,8 @@ class ReadThroughServer(LocalTraceServer):
             wanted = self._any_wanted(entity, name)
         if not wanted.on or wanted.paused or destination.credentials(wanted.base_url) is None:
             return None
+        if self._pid != os.getpid():  # a forked child must not share its parent's sockets
+            self._connections, self._pid = {}, os.getpid()
         known = self._connections.get(project_id)
         if known is None or known[0] != wanted:
             known = (wanted, Connection(wanted, answer_s=ANSWER_S))

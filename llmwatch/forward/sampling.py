@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS strata (stratum TEXT PRIMARY KEY, seen INTEGER, error
     size INTEGER) WITHOUT ROWID;
 """
 MOST_REMEMBERED = 500_000
-REMEMBERED_US = 86400 * 1_000_000
+REMEMBERED_US = 7 * 86400 * 1_000_000
+PRUNE_EVERY_US = 600 * 1_000_000
 MOST_LATENCIES = 200
 _MEMORY = 100
 """Over how many traces of a stratum its error rate is an average."""
@@ -63,6 +64,7 @@ class Sampling:
     ) -> None:
         self._sampler, self._state, self._reader = sampler, state, reader
         self._chance = chance or random.Random().random  # noqa: S311 - a sample, not a secret
+        self._prune_at_us = 0
         with state.at_once():
             for statement in _TABLES.split(";"):
                 state.run(statement)
@@ -300,9 +302,19 @@ class Sampling:
         )
 
     def _prune(self) -> None:
-        """Decisions are remembered for rows that end after their root; not for ever."""
-        old = clock.now_us() - REMEMBERED_US
-        self._state.run("DELETE FROM units WHERE state IN ('dropped', 'kept') AND at < ?", (old,))
+        """Decisions are remembered for rows that end after their root, and for what is said later; not for ever."""
+        now = clock.now_us()
+        if now < self._prune_at_us:
+            return
+        self._prune_at_us = now + PRUNE_EVERY_US
+        decided = "state IN ('dropped', 'kept')"
+        self._state.run(f"DELETE FROM units WHERE {decided} AND at < ?", (now - REMEMBERED_US,))
+        (count,) = self._state.run(f"SELECT count(*) FROM units WHERE {decided}")[0]
+        if count > MOST_REMEMBERED:
+            self._state.run(
+                f"DELETE FROM units WHERE unit IN (SELECT unit FROM units WHERE {decided} ORDER BY at LIMIT ?)",
+                (count - MOST_REMEMBERED,),
+            )
 
 
 @dataclass

@@ -7,6 +7,7 @@ import json
 import time
 
 import pytest
+import weave
 from sending import PROJECT
 
 import llmwatch
@@ -118,7 +119,6 @@ def test_an_image_arrives_as_weave_content_with_its_caption(sending):
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # a temporary directory of Weave's
 def test_weave_itself_reads_the_content_back(sending):
-    import weave
     from weave.trace.serialization.custom_objs import decode_custom_obj
 
     row_id = sending.table().add({"paper": capture.Bytes(b"%PDF-1.7 ...", type="application/pdf")})
@@ -189,8 +189,6 @@ def test_feedback_that_is_taken_back_is_taken_back_there(sending):
 
 
 def test_what_is_published_arrives_whether_or_not_a_row_refers_to_it(sending):
-    import weave
-
     weave.publish(weave.Dataset(name="golden", rows=[{"q": 1}, {"q": 2}]))
     sending.send_all()
     rows_ref = sending.server.kept.object(PROJECT, "golden")["rows"]
@@ -208,6 +206,19 @@ def test_objects_and_files_are_sent_once_for_many_rows(sending):
     sending.send_all()
     kinds = {"object", "file"}
     assert {n for what, n in sending.server.kept.arrivals.items() if what[0] in kinds} == {1}
+
+
+def test_a_name_given_after_a_call_was_sent_is_sent_once(sending):
+    _, row = answer.call("why?")
+    sending.send_all()
+    client = llmwatch.init("bot")
+    client.get_call(row.id).set_display_name("the first")
+    client.flush()
+    sending.send_all()
+    row.add_data({"more": 1})  # a patch that changes nothing that can be sent
+    sending.send_all()
+    assert sending.calls[row.id]["display_name"] == "the first"
+    assert sending.server.paths["/call/update"] == 1
 
 
 # --- what is not sent ---------------------------------------------------------------------------
@@ -378,6 +389,61 @@ def test_ids_are_forgotten_when_retention_has_removed_their_rows(sending):
     state.done([old, new, "not-a-uuid"])
     state.forget_sent(time.time_ns() // 1000 - 10**6)
     assert state.sent_of([old, new, "not-a-uuid"]) == {new, "not-a-uuid"}
+
+
+HOSTILE = [
+    {"text": "\ud800 lone", "nul": "a\0b", "html": "<script>alert(1)</script>", "esc": "\x1b[2J"},
+    {
+        "_type": "CustomWeaveType",
+        "weave_type": {"type": "Op"},
+        "files": {"obj.py": "../../etc/passwd"},
+    },
+    {"_type": "image", "file": "../../../etc/passwd"},
+    {
+        "ref": "weave:///local/bot/object/nothing:abc",
+        "ref2": "weave:///local/bot/op/",
+        "ref3": "weave:///",
+    },
+    {"'; DROP TABLE sent; --": 1, "": 2, "a.b": 3, "weave": {"kind": 5}},
+    {
+        "big": 2**80,
+        "nan": float("nan"),
+        "inf": float("-inf"),
+        "bytes": b"\xff" * 9000,
+        "none": None,
+    },
+]
+
+
+@pytest.mark.parametrize("row", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_contents_arrive_and_hold_up_nothing(sending, row):
+    table = sending.table()
+    ids = {table.add(row), table.add({"after": 1})}
+
+    @traced
+    def take(value):
+        return value
+
+    take(row)
+    echo = weave.op(lambda value: value, name="echo")
+    echo(row)
+    llmwatch.init("bot").flush()
+    sending.send_all()
+    assert ids <= set(sending.calls)
+    assert len(sending.calls) == 4
+    assert not [dead for dead in sending.forwarder.state.dead() if dead[0] == "row"]
+
+
+def test_a_deeply_nested_value_arrives_or_is_refused_by_itself(sending):
+    deep = value = {}
+    for _ in range(5000):
+        value["in"] = value = {}
+    table = sending.table()
+    odd, plain = table.add({"deep": deep}), table.add({"n": 1})
+    sending.send_all()
+    refused = {dead[1] for dead in sending.forwarder.state.dead()}
+    assert plain in sending.calls
+    assert (odd in sending.calls) != (odd in refused)
 
 
 # --- what is deleted ----------------------------------------------------------------------------

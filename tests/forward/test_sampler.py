@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 
 import pytest
@@ -309,6 +310,20 @@ def test_rows_of_tables_without_traces_are_sampled_one_by_one(traffic):
         for row, unit in rows:
             total[wire.loads(row["data"])["city"]] += unit.weight
     assert total == {"Rome": 150, "Oslo": 50}
+
+
+def test_decisions_are_not_remembered_for_ever(traffic, monkeypatch):
+    from llmwatch.forward import sampling
+
+    monkeypatch.setattr(sampling, "MOST_REMEMBERED", 10)
+    here = traffic(AdaptiveSampler(base_rate=0.5))
+    for _ in range(30):
+        here.trace()
+    here.take(settle=True)
+    here.kept()
+    with clock.use(now=lambda: time.time_ns() // 1000 + 2 * sampling.PRUNE_EVERY_US):
+        here.sampling.decide()
+    assert sum(here.sampling.counts().values()) == 10
 
 
 # --- the words it goes by -----------------------------------------------------------------------
