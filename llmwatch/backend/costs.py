@@ -16,6 +16,7 @@ from llmwatch.store import Project
 if TYPE_CHECKING:
     from weave.vendor.weave_server_sdk.types import CostCreateResponse, CostQueryResponse
 
+    from llmwatch.scorers.usage import Usage
     from llmwatch.settings import Settings
     from llmwatch.stream.query import Reader
 
@@ -143,6 +144,8 @@ class Costs:
 
 def _cost(counts: Mapping[str, Any], price: Price, level: str) -> dict[str, Any]:
     """Tokens, totals and unit prices of one model; without a price the totals are not known."""
+    from llmwatch.scorers import usage
+
     prompt = counts.get("prompt_tokens") or counts.get("input_tokens") or 0
     completion = counts.get("completion_tokens") or counts.get("output_tokens") or 0
     return {
@@ -150,11 +153,22 @@ def _cost(counts: Mapping[str, Any], price: Price, level: str) -> dict[str, Any]
         "completion_tokens": completion,
         "requests": counts.get("requests", 0),
         "total_tokens": counts.get("total_tokens") or prompt + completion,
-        "prompt_tokens_total_cost": _times(prompt, price.get("prompt_token_cost")),
+        "prompt_tokens_total_cost": _prompt_cost(usage.read(counts), price),
         "completion_tokens_total_cost": _times(completion, price.get("completion_token_cost")),
         **{name: price.get(name) for name in PRICE},
         "pricing_level": level if price else None,
     }
+
+
+def _prompt_cost(used: Usage, price: Price) -> float | None:
+    """What went in, what came from the cache or went into it at its own price; a price of 0 is one that nobody gave."""
+    each = price.get("prompt_token_cost")
+    if each is None:
+        return None
+    cached, written = used.cached or 0, used.cache_write or 0
+    cost = max((used.prompt or 0) - cached - written, 0) * each
+    cost += cached * (price.get("cache_read_input_token_cost") or each)
+    return float(cost + written * (price.get("cache_creation_input_token_cost") or each))
 
 
 def _times(tokens: float, price: float | None) -> float | None:

@@ -86,3 +86,15 @@ def test_a_known_model_costs_its_built_in_price_where_the_project_said_none(loca
     assert (cost["pricing_level"], cost["provider_id"]) == ("default", "openai")
     add(local, "gpt-4o-mini", prompt=1.0, at=-1)
     assert costs(local, "c1")["gpt-4o-mini"]["pricing_level"] == "project"
+
+
+def test_cached_tokens_cost_what_the_cache_does(local):
+    inside = {"prompt_tokens_details": {"cached_tokens": 600}}
+    tokens = {"prompt_tokens": 1000, "completion_tokens": 0, **inside}
+    local.call("c1", 0, summary={"usage": {"gpt-4o": tokens, "own": tokens}})
+    add(local, "own", prompt=0.5, at=-1)
+    found = costs(local, "c1")
+    assert found["gpt-4o"]["prompt_tokens_total_cost"] == pytest.approx(
+        400 * 2.5e-6 + 600 * 1.25e-6
+    )
+    assert found["own"]["prompt_tokens_total_cost"] == 500  # the project gave no price of the cache
