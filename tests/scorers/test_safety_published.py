@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from llmwatch.scorers.safety import injection, pii
+from llmwatch.scorers.safety import injection, model, pii
 from llmwatch.scorers.safety.plain import plain
 from llmwatch.scorers.safety.policy import POLICIES
 
@@ -55,6 +56,16 @@ def test_injections_are_flagged_as_often_as_published(name, subset):
     count, share = published(f"`{subset}`")
     assert len(texts) == count
     assert sum(map(flagged, texts)) / len(texts) * 100 == pytest.approx(share, abs=0.06)
+
+
+@pytest.mark.slow
+def test_the_committed_script_makes_the_committed_model():
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import safety_train
+
+    made, kept = safety_train.train(tuple(safety_train.SETS)), model.built_in()
+    rates = safety_train.rates(kept)
+    assert safety_train.rates(made) == pytest.approx(rates, abs=0.01)
 
 
 def test_no_held_out_text_was_trained_on():

@@ -124,12 +124,16 @@ def test_a_system_prompt_of_ones_own_is_no_injection():
     assert not Safety().score_row({"inputs": {"messages": messages}})["injection_flag"]
 
 
-def test_rows_with_very_many_texts_or_levels_end():
+def test_what_is_not_read_of_a_huge_row_is_counted():
     deep: object = "x"
     for _ in range(500):
         deep = [deep]
-    row = {"inputs": {"deep": deep, "many": ["text"] * 100_000}, "output": "y"}
-    assert len(list(parts_of(row))) == 2_000
+    row = {"inputs": {"deep": deep, "many": ["text"] * 100_000}, "output": "y" * 1_000_000}
+    result = Safety().score_row(row)
+    assert result["chars_scanned"] == 100_000 + 1_999 * 4
+    assert result["chars_scanned"] + result["chars_not_scanned"] == 1_000_000 + 400_000
+    result = Safety().score_row({"inputs": ["z" * 90_000] * 5, "output": None})
+    assert (result["chars_scanned"], result["chars_not_scanned"]) == (300_000, 150_000)
 
 
 def test_as_a_guardrail_it_gives_a_verdict():

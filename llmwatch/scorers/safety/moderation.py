@@ -16,7 +16,7 @@ BATCH = 32
 LONGEST = 20_000  # characters of a text that are sent
 REMEMBERED = 10_000
 PAUSE_S = 30.0  # after a failure, before the service is asked again
-TIMEOUT_S = 20.0
+TIMEOUT_S = 8.0  # and once more: a batch of rows has half a minute for everything
 
 
 class Judgement(NamedTuple):
@@ -77,7 +77,7 @@ class Moderation:
                 import openai
 
                 self._client = openai.OpenAI(
-                    base_url=self._base_url, timeout=TIMEOUT_S, max_retries=2
+                    base_url=self._base_url, timeout=TIMEOUT_S, max_retries=1
                 )
             return self._client
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from llmwatch.scorers.protocol import Row
 from llmwatch.scorers.safety.findings import Role
 
-MOST_TEXTS = 2_000  # of one row
 _DEEPEST = 20
 
 # Arguments that hold what was retrieved, as people name them.
@@ -54,14 +53,7 @@ class Part(NamedTuple):
 
 
 def parts_of(row: Row) -> Iterator[Part]:
-    """The texts of a row, the output first; of one with very many the first `MOST_TEXTS`."""
-    for count, part in enumerate(_all(row)):
-        if count >= MOST_TEXTS:
-            return
-        yield part
-
-
-def _all(row: Row) -> Iterator[Part]:
+    """The texts of a row, the output first."""
     role: Role = "document" if row.get("kind") in _RETRIEVING else "output"
     yield from _walk(row.get("output"), "output", role)
     yield from _walk(row.get("inputs"), "inputs", "input")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import weave
@@ -16,7 +16,11 @@ from llmwatch.scorers.safety.parts import Part, parts_of
 from llmwatch.scorers.safety.policy import Policy, policy_of
 from llmwatch.scorers.safety.presidio import Presidio
 from llmwatch.scorers.safety.result import SafetyResult, result_of
-from llmwatch.scorers.safety.scan import Scan, scan
+from llmwatch.scorers.safety.scan import LONGEST, Scan, scan
+
+MOST_TEXTS, MOST_CHARACTERS = 2_000, 300_000  # of one row; what is left is counted as not scanned
+
+MOST_MODERATED = 20  # texts of one row that are sent to moderation
 
 
 class Safety(weave.Scorer):
@@ -60,7 +64,7 @@ class Safety(weave.Scorer):
 
     def score_rows(self, rows: Sequence[Row]) -> list[SafetyResult | None]:
         parts = [list(parts_of(row)) for row in rows]
-        results = [result_of([(p, self._scanned(p)) for p in own], self._policy) for own in parts]
+        results = [result_of(self._scanned(own), self._policy) for own in parts]
         if self._moderation is not None:
             self._moderate(self._moderation, parts, results)
         return results
@@ -74,8 +78,18 @@ class Safety(weave.Scorer):
         # a mapping in any case: Weave's summary of an evaluation takes no None among them
         return found or {"flagged": False, "reasons": [], "policy": self._policy.name}
 
-    def _scanned(self, part: Part) -> Scan:
-        found = scan(part.text, role=part.role, policy=self._policy)
+    def _scanned(self, parts: Sequence[Part]) -> Iterator[tuple[Part, Scan]]:
+        left, texts = MOST_CHARACTERS, MOST_TEXTS
+        for part in parts:
+            if left <= 0 or texts <= 0:
+                yield part, Scan({}, (), 0, len(part.text))
+                continue
+            found = self._scan(part, min(LONGEST, left))
+            left, texts = left - found.scanned, texts - 1
+            yield part, found
+
+    def _scan(self, part: Part, longest: int) -> Scan:
+        found = scan(part.text, role=part.role, policy=self._policy, longest=longest)
         if self._presidio is None or "pii" not in self._policy.checks:
             return found
         return _with_presidio(found, self._presidio.find(part.text), self._policy)
@@ -86,7 +100,9 @@ class Safety(weave.Scorer):
         parts: list[list[Part]],
         results: list[SafetyResult | None],
     ) -> None:
-        texts = [[p.text for p in own if p.role in ("input", "output")] for own in parts]
+        texts = [
+            [p.text for p in own if p.role in ("input", "output")][:MOST_MODERATED] for own in parts
+        ]
         judged = iter(moderation.judge([text for own in texts for text in own]))
         for own, result in zip(texts, results, strict=True):
             mine = [next(judged) for _ in own]
