@@ -54,11 +54,11 @@ def main() -> int:
 
 
 def calibrated(args: argparse.Namespace) -> list[str]:
-    from drift_calibrate import SIZES, TRIALS, calibrate
+    from drift_calibrate import SIZES, TRIALS, calibrate, run_lengths
 
     if args.quick:
-        return calibrate(args.cache / "quick", 50, (200,), 0.5)
-    return calibrate(args.cache, TRIALS, SIZES, args.minutes)
+        return calibrate(args.cache / "quick", 50, (200,), 0.5) + run_lengths(20)
+    return calibrate(args.cache, TRIALS, SIZES, args.minutes) + run_lengths(300)
 
 
 def powered(args: argparse.Namespace) -> list[str]:

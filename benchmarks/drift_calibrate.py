@@ -12,6 +12,7 @@ from scipy.stats import beta
 
 from llmwatch.drift import categories, embeddings, numbers
 from llmwatch.drift.compare import ALPHA, judge
+from llmwatch.drift.detector import Detector
 from llmwatch.drift.multiple import holm
 
 NOMINAL = 0.05
@@ -137,3 +138,31 @@ def show(counts: dict[str, Counts]) -> list[str]:
 
 def _clopper_pearson_low(rejected: int, n: int, alpha: float) -> float:
     return float(beta.ppf(alpha / 2, rejected, n - rejected + 1)) if rejected else 0.0
+
+
+def run_lengths(streams: int, run_length: int = 500) -> list[str]:
+    """How many rows the detector takes to a false alarm, beside what it was told."""
+    missed = []
+    drawn = {
+        "independent rows": lambda random, n: np.round(random.lognormal(4, 0.8, n)),
+        "heavy tails": lambda random, n: random.pareto(0.9, n),
+    }
+    for name, draw in drawn.items():
+        took = [_first_alarm(draw, seed, run_length) for seed in range(streams)]
+        mean, error = np.mean(took), np.std(took) / np.sqrt(streams)
+        print(
+            f"detector, {name}: a false alarm after {mean:.0f} +- {error:.0f} rows on average, "
+            f"told {run_length} or more"
+        )
+        if mean + 2.6 * error < run_length:
+            missed.append(f"detector, {name}: {mean:.0f} rows to a false alarm, told {run_length}")
+    return missed
+
+
+def _first_alarm(draw, seed: int, run_length: int) -> int:
+    """Streams end after ten times what was told, which makes the mean smaller, never larger."""
+    random = np.random.default_rng([7, seed])
+    detector = Detector(draw(random, 500), run_length=run_length, seed=seed)
+    values = draw(random, 10 * run_length).tolist()
+    alarms = (n for n, value in enumerate(values, 1) if detector.add(value))
+    return next(alarms, len(values))
