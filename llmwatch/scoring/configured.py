@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from llmwatch import settings
+from llmwatch import faults, settings
 from llmwatch.errors import SettingsError
-from llmwatch.scoring import registered
+from llmwatch.scoring import monitored, registered
 from llmwatch.scoring.live import Lane
 from llmwatch.scoring.spec import BUILT_IN, Spec
 from llmwatch.store import Store
@@ -32,6 +32,8 @@ def lanes(store: Store) -> list[Lane]:
             Lane(spec.name, (spec,), spec.processes, only=project.id)
             for spec in registered.read(project)
         ]
+        with faults.contained(f"the monitors of {project.id} could not be read"):
+            made += monitored.lanes_of(project, settings.current())
     return _distinct(made)
 
 

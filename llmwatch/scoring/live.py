@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from llmwatch.scoring.spec import Spec
 from llmwatch.stream.follow import Follower, RecordedReader, rows_of
 
 if TYPE_CHECKING:
+    from llmwatch.backend.monitors import Monitor
     from llmwatch.settings import Settings
     from llmwatch.store import Project, Store
 
@@ -42,6 +43,8 @@ class Lane:
     processes: int = 1
     only: str | None = None
     """The project that these scorers are for; None for every one."""
+    monitor: Monitor | None = None
+    """A monitor of Weave's that says which calls are wanted."""
 
     @property
     def batch(self) -> int:
@@ -156,7 +159,11 @@ class _InProject:
     def _chosen(self, rows: Sequence[Row], table: str) -> list[list[int]]:
         """For each scorer the numbers of the rows it wants and has not scored."""
         specs = self._run.lane.specs
-        wanted = [[n for n, row in enumerate(rows) if spec.wants(row, table)] for spec in specs]
+        asked = self._asked_by_monitor(rows, table)
+        wanted = [
+            [n for n, row in enumerate(rows) if n in asked and spec.wants(row, table)]
+            for spec in specs
+        ]
         # rows that were recorded since this run began were not scored by an earlier one
         older = {n for chosen in wanted for n in chosen if _recorded_us(rows[n]) <= self._began_us}
         if not older:
@@ -166,6 +173,17 @@ class _InProject:
             [n for n in chosen if (rows[n]["id"], spec.name) not in there]
             for spec, chosen in zip(specs, wanted, strict=True)
         ]
+
+    def _asked_by_monitor(self, rows: Sequence[Row], table: str) -> Container[int]:
+        """The numbers of the rows that the lane's monitor asks for; all of them without a monitor."""
+        monitor = self._run.lane.monitor
+        if monitor is None:
+            return range(len(rows))
+        if table != "traces":
+            return ()
+        ids = [row["id"] for row in rows]
+        found = monitor.wanted(self._reader, self.project.id, ids)
+        return {n for n, row_id in enumerate(ids) if row_id in found}
 
     def _score(self, rows: Sequence[Row], chosen: Sequence[Sequence[int]]) -> Done:
         return score(

@@ -103,7 +103,11 @@ def _add(
         row_id=row_id,
         table=table,
         creator=CREATOR,
-        attributes={"scorer": spec.use, "version": spec.version},
+        attributes={
+            "scorer": spec.use,
+            "version": spec.version,
+            **({"runnable_ref": spec.ref} if spec.ref else {}),
+        },
         event_id=identity,
         replaces=replaces,
     )

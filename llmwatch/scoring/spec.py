@@ -41,6 +41,8 @@ class Spec:
     """Directories from which `use` can be imported."""
     revision: str = ""
     """Of the scorer's code, where the person says one: a new one is another version."""
+    ref: str = ""
+    """Of the scorer as it was published to Weave, if it was."""
 
     def __post_init__(self) -> None:
         module, colon, target = self.use.partition(":")
