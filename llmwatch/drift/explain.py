@@ -21,6 +21,8 @@ MOST = 4_000
 LONGEST_SHOWN = 240
 _GROUPS, _EXEMPLARS, _TERMS, _NEWEST = 6, 3, 5, 20
 _SMALLEST = 5
+_NEAREST = 4
+_ALIKE = 0.6  # cosine of two groups' centres
 _STANDS_OUT = 3.0  # standard deviations over what chance does
 _WORD = re.compile(r"[^\W_][\w'-]*[^\W_]|[^\W\d_]")
 
@@ -93,7 +95,7 @@ def _stands_out(measured: Novelty) -> Any:
 
 def _groups(new: Any, measured: Novelty, before: Frame, now: Frame) -> Iterable[Group]:
     usual = document_shares(before.texts or ())
-    for members in _connected(new, measured.neighbours)[:_GROUPS]:
+    for members in _alike(_connected(new, measured.neighbours), now.vectors)[:_GROUPS]:
         centre = now.vectors[members].mean(axis=0)
         order = members[np.argsort(-(now.vectors[members] @ centre), kind="stable")]
         texts = [(now.texts or ())[n] or "" for n in members]
@@ -106,19 +108,45 @@ def _groups(new: Any, measured: Novelty, before: Frame, now: Frame) -> Iterable[
 
 
 def _connected(new: Any, neighbours: Any) -> list[Any]:
-    """New rows that are each other's neighbours, directly or through others; the largest group first."""
+    """New rows that are near each other, directly or through others; the largest group first.
+
+    Near is one of the few nearest, or a neighbour both ways: a kind of a few rows has neighbours of other kinds, too.
+    """
     wanted = set(new.tolist())
-    near = {n: wanted.intersection(neighbours[n].tolist()) for n in wanted}
-    groups, left = [], set(wanted)
-    while left:
-        found, todo = set[int](), [left.pop()]
+    all_near = {n: wanted.intersection(neighbours[n].tolist()) for n in wanted}
+    joined: dict[int, set[int]] = {n: set() for n in wanted}
+    for n in wanted:
+        nearest = wanted.intersection(neighbours[n, :_NEAREST].tolist())
+        for m in nearest | {m for m in all_near[n] if n in all_near[m]}:
+            joined[n].add(m)
+            joined[m].add(n)
+    groups = []
+    while wanted:
+        todo, found = [wanted.pop()], set[int]()
         while todo:
-            n = todo.pop()
-            found.add(n)
-            todo += [m for m in near[n] if m in left and n in near[m]]
-            left.difference_update(todo)
+            found.add(n := todo.pop())
+            todo += joined[n] & wanted
+            wanted -= joined[n]
         groups.append(np.array(sorted(found)))
     return sorted((g for g in groups if len(g) >= _SMALLEST), key=len, reverse=True)
+
+
+def _alike(groups: list[Any], vectors: Any) -> list[Any]:
+    """Groups about the same put together, the largest first."""
+    made: list[Any] = []
+    for members in groups:
+        centre = _centre(vectors[members])
+        alike = [n for n, other in enumerate(made) if centre @ _centre(vectors[other]) >= _ALIKE]
+        if alike:
+            made[alike[0]] = np.union1d(made[alike[0]], members)
+        else:
+            made.append(members)
+    return sorted(made, key=len, reverse=True)
+
+
+def _centre(vectors: Any) -> Any:
+    mean = vectors.mean(axis=0)
+    return mean / max(float(np.linalg.norm(mean)), 1e-12)
 
 
 def _exemplars(order: Any, measured: Novelty, now: Frame, most: int) -> list[Exemplar]:

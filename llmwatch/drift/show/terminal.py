@@ -47,7 +47,7 @@ def _parts(report: Report) -> Iterator[Any]:
     if report.slices:
         yield _slices(report)
     for note in report.notes:
-        yield _text(f"· {note}", "dim")
+        yield _text(f"· {words.visible(note, 400)}", "dim")
 
 
 def _head(report: Report) -> Text:

@@ -20,12 +20,12 @@ def in_order(report: Report) -> list[Line]:
 
 def headline(report: Report) -> str:
     """`Drift in embedding and language`."""
-    moved = [line.name for line in report.lines if line.verdict == "drift"]
-    slices = [one.level for one in report.slices if one.verdict == "drift"]
+    moved = [visible(line.name, 60) for line in report.lines if line.verdict == "drift"]
+    slices = [visible(one.level, 60) for one in report.slices if one.verdict == "drift"]
     if moved:
         return f"Drift in {listed(moved)}"
     if slices:
-        return f"Drift in {report.slice_column} {listed(slices[:3])}{' and more' if len(slices) > 3 else ''}"
+        return f"Drift in {visible(report.slice_column or '', 60)} {listed(slices[:3])}{' and more' if len(slices) > 3 else ''}"
     return _HEADLINES[report.verdict]
 
 
