@@ -7,6 +7,7 @@ is SQL's own logic, so the operators map one to one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +37,8 @@ def condition(query: Mapping[str, Any] | None, find: FindField) -> Fragment:
     """The SQL condition of a query; TRUE of none."""
     if not query:
         return Fragment("TRUE")
-    if "$expr" not in query:
-        raise _invalid(f"a query is an object with $expr, not {sorted(query)}")
+    if not isinstance(query, Mapping) or "$expr" not in query:
+        raise _invalid(f"a query is an object with $expr, not {query!r}")
     return _Compiler(find).condition(query["$expr"])
 
 
@@ -72,19 +73,20 @@ class _Compiler:
         if operator == "$literal":
             return _Literal(operand)
         if operator == "$getField":
-            return self._find(operand)
+            return self._find(_path(operand))
         if operator == "$convert":
             return self._convert(operand)
         return Field(self.condition(expr), "bool")
 
-    def _convert(self, spec: Mapping[str, Any]) -> Field | _Literal:
-        operand, to = self._operand(spec["input"]), spec["to"]
+    def _convert(self, spec: Any) -> Field | _Literal:
+        given, to = _parts("$convert", spec, "input", "to")
+        operand = self._operand(given)
         if isinstance(operand, _Literal):
             operand = Field(sql("CAST({} AS VARCHAR)", value(_text(operand.value))))
         if to == "exists":
             exists = _among(operand, sql("({} IS NOT NULL)", operand.sql))
             return Field(sql("coalesce({}, false)", exists), "bool")
-        if to not in _CONVERSIONS:
+        if not isinstance(to, str) or to not in _CONVERSIONS:
             raise _invalid(f"$convert to {to!r}: it is one of {[*_CONVERSIONS, 'exists']}")
         kind = _CONVERSIONS[to]
         return Field(cast(operand, kind), kind, operand.among)
@@ -95,7 +97,11 @@ class _Compiler:
         return self._operand(operands[0]), self._operand(operands[1])
 
     def _in(self, operands: Any) -> Fragment:
-        if not isinstance(operands, (list, tuple)) or len(operands) != 2:
+        if (
+            not isinstance(operands, (list, tuple))
+            or len(operands) != 2
+            or not isinstance(operands[1], (list, tuple))
+        ):
             raise _invalid("$in takes an operand and a list of operands")
         left = self._operand(operands[0])
         return any_of(self._compare("=", left, self._operand(each)) for each in operands[1])
@@ -110,8 +116,8 @@ class _Compiler:
             return _among(right, _beside_literal(right, _TURNED[sign], left.value))
         return _among(left, _among(right, _fields(sign, left, right)))
 
-    def _contains(self, spec: Mapping[str, Any]) -> Fragment:
-        fields = [self._operand(spec["input"]), self._operand(spec["substr"])]
+    def _contains(self, spec: Any) -> Fragment:
+        fields = [self._operand(each) for each in _parts("$contains", spec, "input", "substr")]
         texts = [_as_text(field) for field in fields]
         if spec.get("case_insensitive"):
             texts = [sql("lower({})", text) for text in texts]
@@ -126,18 +132,22 @@ def _beside_literal(field: Field, sign: str, given: Any) -> Fragment:
     template = "({} " + sign + " {})"
     if given is None:
         return sql("({} IS NULL)", field.sql) if sign == "=" else Fragment("NULL::BOOLEAN")
+    if isinstance(given, float) and math.isnan(given):
+        return Fragment("NULL::BOOLEAN")  # nothing is equal to it, less or more
     if field.kind != "text" and not (isinstance(given, str) and field.kind == "bool"):
         return sql(template, field.sql, literal_for(field.kind, given))
     if isinstance(given, bool):
         return sql(template, cast(field, "bool"), value(given))
     if isinstance(given, (int, float)):
-        # past 2**53 a double no longer tells neighbours apart
-        whole = isinstance(given, int) and abs(given) > 2**53
-        number = cast(field, "int" if whole else "double")
-        return sql(
-            template, number, Fragment(f"CAST(? AS {'HUGEINT' if whole else 'DOUBLE'})", (given,))
-        )
+        return _beside_number(field, template, given)
     return sql(template, cast(field, "text"), sql("CAST({} AS VARCHAR)", value(_text(given))))
+
+
+def _beside_number(field: Field, template: str, given: float) -> Fragment:
+    # past 2**53 a double no longer tells neighbours apart
+    if isinstance(given, int) and 2**53 < abs(given) < 2**127:
+        return sql(template, cast(field, "int"), Fragment("CAST(? AS HUGEINT)", (given,)))
+    return sql(template, cast(field, "double"), Fragment("CAST(? AS DOUBLE)", (_double(given),)))
 
 
 def _fields(sign: str, left: Field, right: Field) -> Fragment:
@@ -163,6 +173,13 @@ def _constant(sign: str, left: Any, right: Any) -> Fragment:
     return Fragment("TRUE" if holds else "FALSE")
 
 
+def _double(given: float) -> float:
+    try:
+        return float(given)
+    except OverflowError:
+        return math.inf if given > 0 else -math.inf
+
+
 def _among(operand: Field | _Literal, found: Fragment) -> Fragment:
     return operand.holds(found) if isinstance(operand, Field) else found
 
@@ -175,9 +192,21 @@ def _as_text(operand: Field | _Literal) -> Fragment:
 
 def _text(given: Any) -> str | None:
     """A literal as JSON values read as text."""
-    if given is None or isinstance(given, str):
-        return given
-    return wire.dumps(given).decode()
+    if given is None:
+        return None
+    return given if isinstance(given, str) else wire.dumps(given).decode()
+
+
+def _path(given: Any) -> str:
+    if not isinstance(given, str):
+        raise _invalid(f"$getField takes a dotted path, not {given!r}")
+    return given
+
+
+def _parts(operator: str, spec: Any, *names: str) -> list[Any]:
+    if not isinstance(spec, Mapping) or not all(name in spec for name in names):
+        raise _invalid(f"{operator} takes an object with {' and '.join(names)}, not {spec!r}")
+    return [spec[name] for name in names]
 
 
 def _operation(expr: Any) -> tuple[str, Any]:

@@ -27,7 +27,16 @@ def sql(template: str, *parts: Fragment | str) -> Fragment:
 
 
 def value(given: Any) -> Fragment:
-    return Fragment("?", (given,))
+    return Fragment("?", (readable(given) if isinstance(given, str) else given,))
+
+
+def readable(text: str) -> str:
+    """Text as the database can take it: half of a surrogate pair, which no stored text has, becomes a mark."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
 
 
 def joined(separator: str, parts: Iterable[Fragment]) -> Fragment:
