@@ -56,7 +56,7 @@ def serve(
     with listening(host, port) as bound:
         shown = "localhost" if host in ("127.0.0.1", "::1", "localhost") else host
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, lifespan="on"
+            app, log_level="critical", access_log=False, timeout_graceful_shutdown=1, lifespan="on"
         )
         server = uvicorn.Server(config)
         ready(f"http://{shown}:{bound.getsockname()[1]}")

@@ -38,7 +38,7 @@ def served(store, **options) -> Iterator[str]:
         bound.bind(("127.0.0.1", 0))
         bound.listen(64)
         server = uvicorn.Server(
-            uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=1)
+            uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=1)
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
@@ -116,4 +116,5 @@ def open_page(browser) -> Iterator[Callable]:
     yield opening
     for context in contexts:
         context.close()
-    assert said == []
+    # a server that is stopped under a page cuts the page's live line
+    assert [text for text in said if "net::ERR_" not in text] == []

@@ -182,7 +182,7 @@ def test_media_that_could_run_is_only_ever_a_download(llmwatch_store):
             assert kind == "image/png" or answer.headers["content-disposition"].startswith(
                 "attachment"
             )
-        for name in ("../../worker.json", "..%2f..%2fworker.json", "aa/" + "0" * 64 + ".png"):
+        for name in ("..%2f..%2fworker.json", "aa/" + "0" * 64 + ".png"):
             assert httpx.get(f"{address}/media/local/x/{name}").status_code == 404
 
 

@@ -187,7 +187,7 @@ def test_a_trace_shows_its_calls_as_a_tree_in_time_and_a_chat_as_a_conversation(
     assert page.locator(".span-title").all_inner_texts() == ["answer", "retrieve", "generate"]
     page.locator(".span", has_text="generate").click()
     page.wait_for_selector(".talk .said-assistant")
-    assert page.locator(".who").all_inner_texts() == ["system", "user", "assistant"]
+    assert page.locator(".who").all_text_contents() == ["system", "user", "assistant"]
     assert page.locator(".score", has_text="groundedness").count() == 0, "scores are the root's"
     page.locator(".span", has_text="answer").click()
     page.locator(".score", has_text="groundedness").wait_for()

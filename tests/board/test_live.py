@@ -1,0 +1,80 @@
+"""A page that stays open while rows come, are compacted, vacuumed and erased."""
+
+from __future__ import annotations
+
+import re
+
+from conftest import served
+
+from llmwatch import StreamTable
+from llmwatch.stream import spool
+from llmwatch.stream.compact import compact
+from llmwatch.stream.erase import erase
+from llmwatch.stream.merge import merge_small
+from llmwatch.stream.retention import vacuum
+
+
+def shows(page, rows: int) -> None:
+    page.locator(".rows-note", has_text=re.compile(rf"^{rows:,}$")).wait_for()
+
+
+def test_rows_show_as_they_come_at_the_top_and_wait_behind_a_button_further_down(
+    llmwatch_store, open_page
+):
+    table = StreamTable("x/t")
+    table.log([{"n": n} for n in range(300)])
+    with served(llmwatch_store) as address:
+        page = open_page(f"{address}/local/x/t?range=all")
+        shows(page, 300)
+        table.log({"n": 300})
+        page.locator(".line", has_text="300").first.wait_for()
+        shows(page, 301)
+        box = page.locator(".rows-box").element_handle()
+        page.evaluate("b => b.scrollTop = 3400", box)
+        row = page.locator('.line[aria-rowindex="106"]')
+        row.click()
+        page.wait_for_selector(".row-view .facts")
+        before, chosen = page.evaluate("b => b.scrollTop", box), row.inner_text()
+        table.log([{"n": n} for n in range(301, 311)])
+        page.get_by_role("button", name="10 new rows").wait_for()
+        assert page.evaluate("b => b.scrollTop", box) == before
+        assert page.locator(".line.chosen").inner_text() == chosen
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="10 new rows").click()
+        page.locator(".line", has_text="310").first.wait_for()
+
+
+def test_a_paused_page_stands_still_and_goes_on(llmwatch_store, open_page):
+    table = StreamTable("x/t")
+    table.log([{"n": n} for n in range(5)])
+    with served(llmwatch_store) as address:
+        page = open_page(f"{address}/local/x/t?range=all")
+        page.keyboard.press("l")
+        page.get_by_role("button", name="Paused").wait_for()
+        table.log({"n": 5})
+        page.wait_for_timeout(1500)
+        shows(page, 5)
+        page.keyboard.press("l")
+        shows(page, 6)
+
+
+def test_two_pages_stay_right_while_the_table_grows_is_compacted_vacuumed_and_erased_from(
+    llmwatch_store, open_page
+):
+    table = StreamTable("x/t")
+    table.log([{"n": n, "user_id": "ada" if n % 2 else "ben"} for n in range(40)])
+    with served(llmwatch_store) as address:
+        pages = [open_page(f"{address}/local/x/t?range=all") for _ in range(2)]
+        for wave in range(1, 4):
+            table.log([{"n": 1000 + n, "user_id": "ben"} for n in range(10)])
+            spool.close_all()
+            compact(table.project, "t")
+            merge_small(table.project, "t", everything=True)
+            vacuum(table.project, older_than_s=0, fold=True)
+            for page in pages:
+                shows(page, 40 + wave * 10)
+        erase(table.project, where="user_id = 'ada'")
+        for page in pages:
+            shows(page, 50)
+            assert page.locator(".wrong").count() == 0
+            assert "ada" not in page.locator("#page").inner_text()
