@@ -116,7 +116,12 @@ def recorded(report: Report, store: str | Path | None = None) -> None:
     from llmwatch.stream.table import StreamTable
 
     said = report.as_dict(prompts=False)
-    said |= {"window": report.window, "drift_detected": report.drift, **report.metrics()}
+    said |= {
+        "kind": "job",
+        "window": report.window,
+        "drift_detected": report.drift,
+        **report.metrics(),
+    }
     said |= {"window_start_us": report.window_us[0], "window_end_us": report.window_us[1]}
     table = StreamTable(f"{report.project}/{RESULTS}", store=store)
     table.log({key: value for key, value in said.items() if key not in {"explanation", "project"}})
