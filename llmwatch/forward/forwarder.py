@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 BATCH = 500
 TRACES = 100
 LOOK_FOR_CREDENTIALS_S = 10.0
+SAY_EVERY_S = 60.0
 DAY_US = 86_400_000_000
 EVENTS_WAIT_DAYS = 7
 """How long an event waits for its row; feedback on a row that was recorded for this machine only waits in vain."""
@@ -62,8 +63,11 @@ class Forwarder:
         self.is_locked_out = False
         """Whether W&B is not asked because nobody is logged in, or refuses the key: waiting alone does not help."""
         self._until = 0.0
+        self._stopped = False
         self._forget_at_us = 0
-        self._said_needed: holds.Needed | None = None
+        self._say_at = 0.0
+        known = holds.needed(project).since
+        self._caught_up = {table: int(at * 1e6) for table, at in known.items()}
         self._sampling: Sampling | None = None
         if wanted.sampler is not None:
             sampler = AdaptiveSampler.from_dict(wanted.sampler)
@@ -112,7 +116,7 @@ class Forwarder:
 
     def stop(self) -> None:
         """End the pass that runs in another thread, after the request it is at."""
-        self._until = 0.0
+        self._stopped = True
 
     @property
     def progress(self) -> float:
@@ -153,28 +157,24 @@ class Forwarder:
             self.state.forget_sent(now - int((self._settings.retention_days + 7) * DAY_US))
 
     def _say_what_is_needed(self) -> None:
-        """For retention: from when on each table's rows have not been sent."""
-        caught_up = {
-            name.partition(": ")[2]: int(us) / 1e6
-            for name, us in self.state.notes().items()
-            if name.startswith("caught up: ")
-        }
+        """For retention, now and then: from when on each table's rows have not been sent."""
+        if self._now() < self._say_at:
+            return
+        self._say_at = self._now() + SAY_EVERY_S
+        since = {table: us / 1e6 for table, us in self._caught_up.items()}
         if self._sampling is not None and (oldest := self._sampling.oldest_us()) is not None:
-            caught_up = {table: min(at, oldest / 1e6) for table, at in caught_up.items()}
+            since = {table: min(at, oldest / 1e6) for table, at in since.items()}
         bound = float(self.wanted.options.get("backlog_gb", options.BACKLOG_GB)) * (1 << 30)
-        needed = holds.Needed(caught_up, self.wanted.begins / 1e6, bound)
-        if needed != self._said_needed:
-            holds.note(self.project, needed)
-            self._said_needed = needed
+        holds.note(self.project, holds.Needed(since, self.wanted.begins / 1e6, bound))
 
     def _lane(self, table: str, take: Callable[[list[Any]], None]) -> bool:
-        """Batches of one table until it is empty or time is up; each is committed when it is done."""
+        """Batches of one table until it is empty or time is up, at least one; each is committed when it is done."""
         follower, worked = self._follower(table), False
-        while self._now() < self._until:
+        while not self._stopped:
             looked = clock.now_us()
             rows = follower.batch(BATCH)
             if not rows:
-                self.state.note(f"caught up: {table}", str(looked))
+                self._caught_up[table] = looked
                 break
             try:
                 take(rows)
@@ -183,6 +183,8 @@ class Forwarder:
                 raise self._meant_by(error) from error
             follower.commit()
             worked = True
+            if self._now() >= self._until:  # the other tables have their turn too
+                break
         return worked
 
     def _take_rows(self, rows: list[Any], table: str) -> None:
@@ -205,12 +207,14 @@ class Forwarder:
             return False
         worked = False
         self._sampling.decide(settle=settle)
-        while self._now() < self._until and (kept := self._sampling.kept(TRACES)):
+        while not self._stopped and (kept := self._sampling.kept(TRACES)):
             for table, rows in self._sampling.rows_of(kept):
                 about = {row["id"]: unit.about for row, unit in rows}
                 self._guarded(lambda t=table, r=rows, a=about: self._send_traces(t, r, a))  # type: ignore[misc]
             self._sampling.sent(kept)
             worked = True
+            if self._now() >= self._until:
+                break
         return worked
 
     def _send_traces(self, table: str, rows: list[Any], about: dict[str, Any]) -> None:
@@ -221,7 +225,6 @@ class Forwarder:
         """What was refused and somebody asked to try again."""
         asked = self.state.dead(again=True)
         for kind, item_id, source, *_ in asked:
-            self.state.unbury(kind, [item_id])
             if kind in {"object", "file"}:
                 self._publish_again(kind, item_id)
             elif kind == lanes.FEEDBACK:
@@ -229,6 +232,9 @@ class Forwarder:
                 self._guarded(lambda e=events: self._sender.events(e))  # type: ignore[misc]
             elif kind == lanes.ROW:
                 self._send_row_again(source, item_id)
+            self.state.unbury(
+                kind, item_id
+            )  # only now: a network that fails meanwhile loses nothing
         return bool(asked)
 
     def _send_row_again(self, table: str, row_id: str) -> None:

@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 ROW, FEEDBACK = "row", "feedback"
 MOST_NAMES = 20_000
+_UNFIT = (
+    Rejected,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RecursionError,
+)
+"""What making a call of odd contents may raise: that row is set aside, the others go on."""
 
 
 class Sender:
@@ -118,18 +129,10 @@ class Sender:
                 things.append(Thing.of(make(item), source))
             except Later:
                 raise
-            except (
-                Rejected,
-                ValueError,
-                TypeError,
-                KeyError,
-                AssertionError,
-                RecursionError,
-            ) as error:
+            except _UNFIT as error:
                 status = error.status if isinstance(error, Rejected) else 0
-                self._state.bury(
-                    kind, item["id"], source, status, f"{type(error).__name__}: {error}"
-                )
+                why = f"{type(error).__name__}: {error}"
+                self._state.bury(kind, item["id"], source, status, why)
         return things
 
     def _scorer(self, name: str) -> str:

@@ -164,16 +164,18 @@ class State:
         return self.run(sql)
 
     def dead_of(self, kind: str, ids: Iterable[str]) -> set[str]:
-        known = {row[0] for row in self.run("SELECT id FROM dead WHERE kind = ?", (kind,))}
-        return known & set(ids)
+        """Those that were refused and are not to be tried again."""
+        sql = "SELECT id FROM dead WHERE kind = ? AND NOT again"
+        return {row[0] for row in self.run(sql, (kind,))} & set(ids)
 
     def revive(self) -> int:
         """Have every refused thing tried again."""
         self.run("UPDATE dead SET again = 1")
         return int(self.run("SELECT count(*) FROM dead")[0][0])
 
-    def unbury(self, kind: str, ids: Iterable[str]) -> None:
-        self.run_many("DELETE FROM dead WHERE kind = ? AND id = ?", [(kind, i) for i in ids])
+    def unbury(self, kind: str, item_id: str) -> None:
+        """It was tried again; when it was refused again, it is buried anew and stays so."""
+        self.run("DELETE FROM dead WHERE kind = ? AND id = ? AND again", (kind, item_id))
 
     # --- objects, counts and notes ------------------------------------------------------------
 

@@ -321,6 +321,34 @@ def test_a_refused_row_is_sent_when_somebody_asks_again(sending):
     assert sending.forwarder.state.dead() == []
 
 
+def test_a_row_that_is_tried_again_into_an_outage_is_not_lost(sending):
+    row_id = sending.table().add({"n": 1})
+    sending.server.faults.add(rejecting(400, row_id))
+    sending.send_all()
+    sending.server.faults.clear()
+    sending.server.faults.set(cut=1.0)
+    sending.forwarder.state.revive()
+    sending.send()
+    sending.restart()
+    assert len(sending.forwarder.state.dead()) == 1
+    sending.server.faults.clear()
+    sending.send_all()
+    assert set(sending.calls) == {row_id}
+    assert sending.forwarder.state.dead() == []
+
+
+def test_a_busy_table_leaves_the_others_their_turn(sending):
+    busy, quiet = sending.table("a-busy"), sending.table("quiet")
+    for n in range(1200):
+        busy.log({"n": n})
+    row_id = quiet.add({"n": 0})
+    said = quiet.say("score", "s", 1, row_id=row_id)
+    sending.send(seconds=0)
+    assert row_id in sending.calls
+    assert said in sending.feedback
+    assert len(sending.calls) < 1201
+
+
 def test_a_batch_that_is_too_large_is_sent_in_parts(sending):
     sending.server.largest_body = 20_000
     table = sending.table()
