@@ -23,7 +23,7 @@ export function PanelView(props: Props) {
   const pick = by && !panel.source ? (value: unknown) => props.onFilter([{ column: by, op: "=", value: value as Value }]) : undefined;
   return (
     <Frame panel={panel} asking={asking} extra={answer?.series && panel.kind !== "number" ? <Legend answer={answer} onPick={pick} /> : null}>
-      {answer?.error ? <Wrong text={answer.error} /> : answer ? <Body {...props} answer={answer} /> : <div class="skeleton" aria-hidden="true" />}
+      {answer?.error ? <Wrong text={answer.error} /> : panel.kind === "note" ? <p class="note-text">{format.visible(panel.text ?? "")}</p> : answer ? <Body {...props} answer={answer} /> : <div class="skeleton" aria-hidden="true" />}
     </Frame>
   );
 }
@@ -63,8 +63,6 @@ function Body({ panel, answer, theme, onRange, onFilter }: Props & { answer: Ans
       return <List items={answer.items ?? []} unit={panel.unit ?? format.unitOfMeasure(panel.measure ?? "count")} onPick={only(panel.column)} />;
     case "groups":
       return <Groups answer={answer} onPick={only(answer.by)} />;
-    case "note":
-      return <p class="note-text">{format.visible(panel.text ?? "")}</p>;
     default:
       return null;
   }

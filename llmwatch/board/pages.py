@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llmwatch.board.changes import mark
 from llmwatch.board.choice import Choice
 from llmwatch.board.source import Seen, Source
 from llmwatch.store import EVENTS
@@ -20,6 +21,7 @@ PREVIEW = 240
 """Characters of a text that a cell of the table is given."""
 MOST_ROWS = 500
 MOST_COLUMNS = 60
+_USUALLY = 30
 _SCATTERED = 30_000
 _NOT_KEPT = frozenset({"llmwatch trace_id", "llmwatch turn_id", "llmwatch exception"})
 _KEPT_ORDERS = 6
@@ -70,7 +72,7 @@ class Orders:
         self._lock = threading.Lock()
 
     def get(self, source: Source, choice: Choice, sort: Sort, extra: str) -> NDArray[Any]:
-        key = (source.id, choice, sort, extra)
+        key = (source.id, mark(source.project, source.table), choice, sort, extra)
         with self._lock:
             if (found := self._orders.get(key)) is not None:
                 self._orders.move_to_end(key)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FRESH_S = 0.4
 SAMPLE = 20_000
 """Rows that are looked at to learn which columns have something in them."""
+_AT_A_TIME = 24
 _TYPES = {
     "BIGINT": "number",
     "DOUBLE": "number",
@@ -81,14 +82,26 @@ class Source:
         shown = self._shown()
         if not shown:
             return {}
-        counts = ", ".join(f"count({quoted(sql)})" for sql in shown.values())
-        sample = f"(SELECT * FROM keyed.{quoted(self.table)} LIMIT {SAMPLE})"
-        found = self.execute(f"SELECT count(*), {counts} FROM {sample}").rows[0]
+        rows, known = self._known(list(shown.values()))
         types = self._types(shown)
         return {
-            name: Seen(name, types[name], sql, known / max(1, found[0]))
-            for (name, sql), known in zip(shown.items(), found[1:], strict=True)
+            name: Seen(name, types[name], sql, count / max(1, rows))
+            for (name, sql), count in zip(shown.items(), known, strict=True)
         }
+
+    def _known(self, columns: list[str]) -> tuple[int, list[int]]:
+        """How many rows of a sample there are, and in how many each column is known.
+
+        A few columns at a time: of rows in the spool, each is taken out of the whole JSON text by itself.
+        """
+        rows, known = 0, []
+        for n in range(0, len(columns), _AT_A_TIME):
+            names = columns[n : n + _AT_A_TIME]
+            counts = ", ".join(f"count({quoted(name)})" for name in names)
+            sample = f"(SELECT {', '.join(map(quoted, names))} FROM keyed.{quoted(self.table)} LIMIT {SAMPLE})"
+            rows, *some = self.execute(f"SELECT count(*), {counts} FROM {sample}").rows[0]
+            known += some
+        return rows, known
 
     def _shown(self) -> dict[str, str]:
         columns = self.reader.columns(self.table)
