@@ -33,6 +33,7 @@ class Settings:
     fsync: Fsync = "group"
     field_limit_kb: int = 1024
     row_limit_kb: int = 16384
+    redact: tuple[str, ...] = ()
     retention_days: float = 90
     max_store_gb: float = 20
     compact_every_s: float = 2
@@ -102,6 +103,12 @@ TABLE = (
     ),
     Setting(
         "row_limit_kb", "whole number", "All values of one row together are cut to this, in KiB."
+    ),
+    Setting(
+        "redact",
+        "names",
+        "Taken out of every call before it is written, besides credentials: the values of keys and arguments of these names, "
+        "and, with `pii`, mail addresses, phone, card and identity numbers. In the environment, separated by commas.",
     ),
     Setting("retention_days", "number", "Rows older than this are removed; 0 keeps them for ever."),
     Setting(
@@ -197,7 +204,7 @@ def as_markdown() -> str:
     lines = ["| setting | environment | default | type | what it means |", "|---|---|---|---|---|"]
     for setting in TABLE:
         kind = ", ".join(f"`{choice}`" for choice in setting.choices) or setting.type
-        default = "" if setting.default is None else f"`{str(setting.default).lower()}`"
+        default = "" if setting.default in (None, ()) else f"`{str(setting.default).lower()}`"
         lines.append(f"| `{setting.name}` | `{setting.env}` | {default} | {kind} | {setting.doc} |")
     return "\n".join(lines) + "\n"
 
@@ -301,6 +308,13 @@ def _name(setting: Setting, value: Any) -> str:
         raise ValueError(str(error)) from error
 
 
+def _names(_: Setting, value: Any) -> tuple[str, ...]:
+    given = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, (list, tuple)) or not all(isinstance(name, str) for name in given):
+        raise ValueError("it is a list of names")
+    return tuple(name.strip() for name in given if name.strip())
+
+
 def _choice(setting: Setting, value: Any) -> str:
     if value not in setting.choices:
         raise ValueError(f"it is one of {', '.join(setting.choices)}")
@@ -336,6 +350,7 @@ def _whole_number(setting: Setting, value: Any) -> int:
 _CHECKS = {
     "path": _path,
     "name": _name,
+    "names": _names,
     "choice": _choice,
     "bool": _bool,
     "number": _number,

@@ -48,7 +48,7 @@ class Calls:
     ) -> None:
         self._project, self._settings, self._reader = project, settings, reader
         self._read_ref = read_ref
-        self._redactor = Redactor()
+        self._redactor = Redactor(settings.redact)
         self._seen = Seen(self._stored)
         self._decorate = (*decorate, self._total_sizes)
 

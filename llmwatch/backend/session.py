@@ -295,9 +295,15 @@ def _said(session: Session) -> str:
     days = session.settings.retention_days
     return (
         f"recording {session.project.id} in {session.project.store.root}, {_said_of_destination(session)}; "
-        f"credentials are redacted; every call is {_said_of_sampling(session)}; "
+        f"{_said_of_redaction(session)} redacted; every call is {_said_of_sampling(session)}; "
         f"kept {f'{days:g} days' if days else 'for ever'}"
     )
+
+
+def _said_of_redaction(session: Session) -> str:
+    names = {"pii": "personal data"}
+    named = [names.get(rule, rule) for rule in session.settings.redact]
+    return " and ".join(["credentials", ", ".join(named)] if named else ["credentials"]) + " are"
 
 
 def _said_of_destination(session: Session) -> str:

@@ -15,7 +15,6 @@ from llmwatch.tracing import failures, usage, writing
 from llmwatch.tracing.plan import Plan
 from llmwatch.tracing.redact import REDACTED, Redactor
 
-REDACTOR = Redactor()
 Step = Callable[[Any], Any] | None
 
 
@@ -53,6 +52,10 @@ class Measured:
         """What the caller gets."""
         return output
 
+    @property
+    def _redactor(self) -> Redactor:
+        return Redactor() if self._table is None else self._table.redactor
+
     # --- measuring ---------------------------------------------------------------------
 
     def take_inputs(
@@ -67,7 +70,7 @@ class Measured:
                 if name in bound:
                     bound[name] = REDACTED
             bound = writing.processed(plan, bound, step)
-            self._inputs_json = REDACTOR.json(self._table.encode_fields(bound))
+            self._inputs_json = redacted_fields(self._table, bound)
             self._prompt_chars = sum(len(text) for text in bound.values() if type(text) is str)
         self._clock_ns = perf_counter_ns()
 
@@ -88,7 +91,7 @@ class Measured:
         """The columns that a traced call has too: boards, scorers and searches know these."""
         kind, text = (None, None)
         if self._error is not None:
-            kind, text = failures.describe(self._error, REDACTOR)
+            kind, text = failures.describe(self._error, self._redactor)
         return {
             "id": self.id,
             "trace_id": self.id,
@@ -112,7 +115,7 @@ class Measured:
             text = str(error)
         except Exception as broken:  # noqa: BLE001 - the user's `__str__`
             text = f"(its text could not be made: {type(broken).__name__})"
-        return REDACTOR.text(f"{type(error).__name__}: {text}")
+        return self._redactor.text(f"{type(error).__name__}: {text}")
 
 
 def of_output(output: Any) -> dict[str, Any]:
@@ -130,9 +133,9 @@ def of_output(output: Any) -> dict[str, Any]:
 
 
 def redacted(table: StreamTable, value: Any) -> bytes:
-    return REDACTOR.json(table.encode(value))
+    return table.redactor.json(table.encode(value))
 
 
 def redacted_fields(table: StreamTable, fields: Mapping[str, Any]) -> bytes:
-    found = REDACTOR.json(table.encode_fields(fields))
+    found = table.redactor.json(table.encode_fields(fields))
     return found if found.startswith(b"{") else orjson.dumps({"error": orjson.loads(found)})

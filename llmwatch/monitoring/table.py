@@ -13,6 +13,7 @@ import orjson
 from llmwatch import capture, clock, faults, settings
 from llmwatch.names import parse_table
 from llmwatch.stream import table as stream
+from llmwatch.tracing.redact import Redactor
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -36,6 +37,7 @@ class StreamTable(stream.StreamTable):
             table_name, project_name=project_name, entity_name=entity_name, store=store
         )
         self._client = (os.getpid(), clock.new_id())
+        self.redactor = Redactor(self._settings.redact)
 
     @property
     def client_id(self) -> str:

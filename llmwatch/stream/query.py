@@ -181,9 +181,10 @@ class Reader:
         self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)
     ) -> dict[str, Any]:
         """The columns as (masked) numpy arrays: for many numbers, in a fraction of the memory of rows."""
-        return self._asked(
+        found: dict[str, Any] = self._asked(
             sql, tables, lambda cursor: cursor.execute(sql, list(params)).fetchnumpy()
         )
+        return found
 
     def arrow(
         self, sql: str, params: Sequence[Any] = (), tables: Sequence[str] = ("traces",)

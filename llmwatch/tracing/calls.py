@@ -62,7 +62,7 @@ def _begin(
 ) -> Row:
     if plan.recorder is not recorder:
         naming.start(plan, recorder)
-    row = _new(recorder.row_class)  # no call of its __init__, which would do nothing
+    row: Row = _new(recorder.row_class)  # no call of its __init__, which would do nothing
     row.plan, row.recorder = plan, recorder
     row.id, row._started_us = clock.stamp()
     row._args, row._kwargs, row._before = args, kwargs, stack

@@ -31,6 +31,7 @@ def start(plan: Plan, recorder: Recorder) -> None:
     plan.prefix = plan.short_prefix
     plan.waiting = [] if recorder.client is not None else None
     plan.writer = recorder.writer(plan.table)
+    plan.redact_also(recorder.settings.redact)
     plan.recorder = recorder
     if plan.options.scorers:
         with faults.contained(f"the scorers of {plan.name} could not be made known to the worker"):

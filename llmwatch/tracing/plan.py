@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -19,6 +19,7 @@ class Plan:
     """One traced function: its options, and what of its rows never changes, rendered already."""
 
     __slots__ = (
+        "_own_redactor",
         "attributes",
         "attributes_json",
         "binder",
@@ -40,7 +41,7 @@ class Plan:
     def __init__(self, function: Callable[..., Any], options: Options, flavour: str) -> None:
         self.function, self.options = function, options
         self.binder = Binder(function)
-        self.redactor = Redactor(options.redact)
+        self.redactor = self._own_redactor = Redactor(options.redact)
         self.name = options.name or _name(function, method=self.binder.owner)
         self.table = options.table or "traces"
         self.secret = self.redactor.named(self.binder.names)
@@ -52,6 +53,11 @@ class Plan:
         self.writer: Any = None
         self.waiting: list[Any] | None = None  # rows written while the op's ref was being made
         self.op: dict[str, Any] = {}  # the traced function's own attributes, which Weave may set
+
+    def redact_also(self, rules: Sequence[str]) -> None:
+        """From now on redact these besides what the op itself says."""
+        self.redactor = self._own_redactor.with_rules(rules)
+        self.secret = self.redactor.named(self.binder.names)
 
     def prefix_for(self, op_name: str) -> str:
         known = {"op_name": op_name}

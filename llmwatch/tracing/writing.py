@@ -38,8 +38,8 @@ def write_end(  # noqa: C901, PLR0912 - one function: each call inside costs 1% 
     process = plan.op["postprocess_output"]
     if process is not None or row.recorder.postprocess is not None:
         output = processed(plan, output, process, row.recorder.postprocess)
-    kind = type(output)
-    if kind is str and row._kept is None:
+    form = type(output)
+    if form is str and row._kept is None:
         more = f'{more},"output_chars":{len(output)}'
     else:
         more += _about(row, output)
@@ -48,7 +48,7 @@ def write_end(  # noqa: C901, PLR0912 - one function: each call inside costs 1% 
     if (handler := plan.op["_on_finish_handler"]) is not None:
         with faults.contained(f"the finish handler of {plan.name} failed"):
             handler(row, output, error)
-    texts = kind is str or (kind is list and all_texts(output))
+    texts = form is str or (form is list and all_texts(output))
     data = (capture.encode_texts(output, row.recorder.limit) if texts else None) or (
         row.recorder.encode(output)
     )

@@ -12,7 +12,7 @@ import textwrap
 import orjson
 import pytest
 
-from llmwatch import faults
+from llmwatch import faults, settings
 from llmwatch.tracing import (
     GuardrailBlocked,
     Row,
@@ -20,6 +20,7 @@ from llmwatch.tracing import (
     current_row,
     traced,
 )
+from llmwatch.tracing import recorder as recording
 
 
 def test_decorating_imports_no_weave():
@@ -402,7 +403,21 @@ def test_secrets_never_reach_the_store(options, question, recorded):
 @pytest.mark.parametrize("eager", [False, True])
 @pytest.mark.parametrize("padding", ["", "a long-winded story, " * 100])
 @pytest.mark.parametrize(
-    "secret", [SECRET, "Bearer " + SECRET[3:], "AKIA" + "A1B2" * 4, "ghp_" + SECRET[3:]]
+    "secret",
+    [
+        SECRET,
+        "Bearer " + SECRET[3:],
+        "AKIA" + "A1B2C3D4E5F6G7H8",
+        "ghp_" + SECRET[3:],
+        "github_pat_" + SECRET[3:],
+        "AIza" + SECRET[3:] + "xyz",
+        "xoxb-Xk29fJq0aLp7Wd3vTz8R5mNc1bYe",
+        "sk_live_" + SECRET[3:],
+        "hf_Xk29fJq0aLp7Wd3vTz8R5mNc1bYeQsGu",
+        "postgres://ann:hunter2x7@db/x",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTYifQ.c2lnbmF0dXJlMTIz",
+        "AccountKey=" + "a1B2" * 12,
+    ],
 )
 def test_a_secret_is_found_in_the_question_or_the_answer_long_or_short(
     secret, padding, eager, recorded
@@ -416,8 +431,36 @@ def test_a_secret_is_found_in_the_question_or_the_answer_long_or_short(
     say(f"it is {secret} {padding}", 7)
     recorded.rows()
     held = b"".join(p.read_bytes() for p in recorded.project.path.rglob("*") if p.is_file())
-    assert secret[6:].encode() not in held
+    assert (
+        secret.partition("ann:")[2].partition("@")[0].encode() not in held or "ann:" not in secret
+    )
+    assert "ann:" in secret or secret[12:].encode() not in held
     assert held.count(b"REDACTED") >= 4
+
+
+def test_personal_data_is_taken_out_where_that_is_asked(recorded):
+    @traced(redact="pii")
+    def ask(question):
+        return [question, {"pii": 7}]
+
+    ask("I am Ann, write to ann@example.org or call +44 20 7946 0958")
+    row = recorded.only()
+    assert row["inputs"] == {"question": "I am Ann, write to [email] or call [phone]"}
+    assert row["output"][1] == {"pii": 7}
+
+
+def test_the_settings_redact_every_call(recorded):
+    settings.use(settings.load(redact="pii, ssn"))
+    recording.configure(recorded.project, settings.current())
+
+    @traced(redact="name")
+    def ask(question, ssn):
+        return {"name": "Ann", "to": "ann@example.org"}
+
+    ask("who?", "078-05-1120")
+    row = recorded.only()
+    assert row["inputs"] == {"question": "who?", "ssn": "REDACTED"}
+    assert row["output"] == {"name": "REDACTED", "to": "[email]"}
 
 
 def test_json_that_the_user_brings_may_have_lines(recorded):
