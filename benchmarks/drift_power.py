@@ -132,7 +132,7 @@ class Peer:
             pip = [str(python), "-m", "pip", "install", "-qq"]
             subprocess.run([*pip, "evidently==0.7.23", "pandas<3"], check=True)
         self._process = subprocess.Popen(
-            [str(python), str(Path(__file__).with_name("drift_peer.py"))],
+            [str(python), str(Path(__file__).with_name("drift_peer.py")), "answer"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -82,5 +82,5 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and len(sys.argv) == 3:  # `drift.py` starts it so
     print(json.dumps({"ours": _ours, "theirs": _theirs}[sys.argv[1]](int(sys.argv[2]))))
