@@ -10,7 +10,7 @@ from lake_rows import demo, say
 
 from llmwatch import StreamTable
 from llmwatch.store import EVENTS
-from llmwatch.stream import derived, events
+from llmwatch.stream import derived, events, merge
 from llmwatch.stream.compact import compact
 from llmwatch.stream.merge import merge_small
 from llmwatch.stream.query import Reader
@@ -208,3 +208,26 @@ def test_the_views_that_people_ask_have_it_too() -> None:
 )
 def test_a_query_that_can_ask_for_them_is_told_apart(sql: str, can: bool) -> None:
     assert derived.named_in(sql) is can
+
+
+def test_files_in_which_many_rows_were_scored_late_are_written_anew_without_a_merge(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(2):
+        say("row", f"r{n}")
+        into_lake("traces")
+    score("r0", 0.5)
+    into_lake(EVENTS)
+    assert costs(reader) == {"r0": 0.5, "r1": None}
+    before = {file.path for file in reader.snapshot("traces").rows}
+    merge.fold_late_scores(demo(), "traces")
+    assert costs(reader) == {"r0": 0.5, "r1": None}
+    assert {
+        file.path for file in reader.snapshot("traces").rows
+    } == before  # too few to be worth it
+    monkeypatch.setattr(merge, "MANY_LATE", 1)
+    merge.fold_late_scores(demo(), "traces")
+    assert costs(reader) == {"r0": 0.5, "r1": None}
+    after = {file.path for file in reader.snapshot("traces").rows}
+    assert len(before & after) == 1
+    assert len(after) == 2
