@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,13 +90,20 @@ def _whole_lines(file: IO[bytes], start: int) -> bytes:
 def _parsed(line: bytes) -> Arrival | None:
     """None for what is no line of ours: torn, erased, foreign. The compactor keeps such lines aside."""
     try:
-        found: Any = orjson.loads(line)
+        found: Any = _loads(line)
         t, row_id, writer = found["t"], found["id"], found["writer"]
         seq, ts = found["seq"], found["ts"]
     except (ValueError, KeyError, TypeError):
         return None
     whole = isinstance(row_id, str) and isinstance(writer, str) and type(seq) is type(ts) is int
     return Arrival(None if t in ("row", "event") else t, row_id, writer, seq, ts) if whole else None
+
+
+def _loads(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return json.loads(line)  # NaN or half a character, which DuckDB reads too
 
 
 def lines_left(segment: Segment, position: Position) -> int:

@@ -208,6 +208,11 @@ def test_lines_that_are_not_ours_are_passed_over(follower: Follower) -> None:
     assert given(follower) == ["r0"]
 
 
+def test_a_line_that_only_lenient_readers_take_comes_too(follower: Follower) -> None:
+    foreign_segment(line("r0", output=float("nan")) + line("r1", seq=1))
+    assert given(follower) == ["r0", "r1"]
+
+
 # --- killed, started again ---------------------------------------------------------------
 
 
