@@ -9,6 +9,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 LINE_VERSION = 1
+LINE_KINDS = ("row", "start", "end", "patch", "delete", "event")
 MOST_LOGGED_COLUMNS = 500
 """A dict row with more keys keeps them all in `data`; only this many become columns."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from llmwatch.store import ensure
 from llmwatch.stream import fork
-from llmwatch.stream.columns import DERIVED, Column, from_data, literal, quoted
+from llmwatch.stream.columns import DERIVED, LINE_KINDS, Column, from_data, literal, quoted
 from llmwatch.stream.snapshot import DataFile
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def _line_type(column: Column) -> str:
 def good(columns: Iterable[Column]) -> str:
     """The SQL condition under which a line is one of ours."""
     names = {column.name for column in columns}
-    whole = "id IS NOT NULL AND ts IS NOT NULL AND writer IS NOT NULL AND seq IS NOT NULL"
+    kinds = ", ".join(literal(kind) for kind in LINE_KINDS)
+    whole = f"id IS NOT NULL AND ts IS NOT NULL AND writer IS NOT NULL AND seq IS NOT NULL AND t IN ({kinds})"
     return whole + (" AND coalesce(json_type(data), 'OBJECT') = 'OBJECT'" if "data" in names else "")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 
 from llmwatch.store import Project, ensure
+from llmwatch.stream.columns import LINE_KINDS
 
 LONGEST_ROW = 64 << 20
 """A row is bounded far below this by capture."""
@@ -63,6 +64,7 @@ def _is_ours(line: bytes) -> bool:
 
 
 def _is_whole(row: dict[str, object]) -> bool:
-    envelope = isinstance(row.get("id"), str) and isinstance(row.get("writer"), str)
+    known = row.get("t") in LINE_KINDS
+    envelope = known and isinstance(row.get("id"), str) and isinstance(row.get("writer"), str)
     numbered = isinstance(row.get("seq"), int) and isinstance(row.get("ts"), int)
     return envelope and numbered and isinstance(row.get("data", {}), dict)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmwatch.stream import quarantine
-from llmwatch.stream.columns import Column, quoted
+from llmwatch.stream.columns import LINE_VERSION, Column, quoted
 from llmwatch.stream.duck import good, key_types, line_fields, lines_table, read_lines
 from llmwatch.stream.segments import Segment
 
@@ -93,7 +93,8 @@ class Tail:
             self._connection.execute("DROP TABLE IF EXISTS fresh")
             self._connection.execute(
                 f"CREATE TEMP TABLE fresh AS SELECT {self._fields}, '{segment}' AS segment "
-                f"FROM {read_lines([Path(copy.name)], self._columns)} WHERE {good(self._columns)}"
+                f"FROM {read_lines([Path(copy.name)], self._columns)} WHERE {good(self._columns)} "
+                f"AND v <= {LINE_VERSION}"  # a newer llmwatch's: the compactor says so and leaves them
             )
 
     def _learn(self) -> None:

@@ -51,6 +51,7 @@ def test_pieces_come_together_once_when_the_compactor_is_killed(step: str) -> No
         pytest.param(line("bad", 7, data="text").strip(), id="data that is text"),
         pytest.param(line("bad", 7).replace(b'"seq": 7', b'"seq": "seven"').strip(), id="seq that is no number"),
         pytest.param(b"{" * 3000, id="deep nonsense"),
+        pytest.param(line("bad", 7).replace(b'"row"', b'"rows"').strip(), id="a kind that no llmwatch writes"),
         pytest.param(b"question,answer\nwhy,because", id="csv"),
     ],
 )
