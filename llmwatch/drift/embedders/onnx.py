@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 """Of the packaged model: another file under its name is refused, as its vectors would mean something else."""
-LONGEST_TOKENS = 256
+LONGEST_TOKENS = 128
+"""What the packaged model was trained on; more would cost as much again."""
 LONGEST = 4096
 """Characters that the tokenizer is given; it keeps `LONGEST_TOKENS` of them anyway."""
 _BATCH = 32
@@ -39,7 +40,7 @@ class Onnx:
                 "the extra names, or use it as your own: embedder onnx:DIRECTORY"
             )
         words = hashlib.sha256(tokenizer.read_bytes()).hexdigest()
-        self.identity = f"onnx-{digest[:12]}-{words[:8]}"
+        self.identity = f"onnx-{digest[:12]}-{words[:8]}-{LONGEST_TOKENS}"
         self._tokenizer = _tokenizer(tokenizer)
         self._session = _session(model)
         self._wanted = [given.name for given in self._session.get_inputs()]
