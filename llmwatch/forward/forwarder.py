@@ -232,6 +232,8 @@ class Forwarder:
                 self._guarded(lambda e=events: self._sender.events(e))  # type: ignore[misc]
             elif kind == lanes.ROW:
                 self._send_row_again(source, item_id)
+            elif kind == lanes.DELETION:
+                self._guarded(lambda i=item_id: self._sender.delete([i]))  # type: ignore[misc]
             self.state.unbury(
                 kind, item_id
             )  # only now: a network that fails meanwhile loses nothing
@@ -272,7 +274,9 @@ class Forwarder:
             self.state.run_many(
                 "DELETE FROM waiting WHERE id = ? OR row_id = ?", [(i, i) for i in ids]
             )
-            self.state.run_many("DELETE FROM dead WHERE id = ?", [(i,) for i in ids])
+            self.state.run_many(
+                "DELETE FROM dead WHERE id = ? AND kind <> ?", [(i, lanes.DELETION) for i in ids]
+            )
         if self._sampling is not None:
             self._sampling.forget(ids)
 

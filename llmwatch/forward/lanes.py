@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from llmwatch.stream.query import Reader
 
 Row = Mapping[str, Any]
-ROW, FEEDBACK = "row", "feedback"
+ROW, FEEDBACK, DELETION = "row", "feedback", "deletion"
 MOST_NAMES = 20_000
 _UNFIT = (
     Rejected,
@@ -84,10 +84,10 @@ class Sender:
         """A call that was sent and got another display name since: all that Weave lets be changed."""
         name = row.get("display_name")
         if name and self._names.get(row["id"]) != name:
-            self._remember(row)
             request = {"call_id": row["id"], "display_name": row["display_name"]}
             with self._burying("display name", [row["id"]]):
                 self._ask("call_update", {"project_id": self._connection.project_id, **request})
+            self._remember(row)
 
     def _remember(self, row: Row) -> None:
         """Under which name a call went: most patches of a row change something else."""
@@ -98,14 +98,14 @@ class Sender:
     def delete(self, ids: Sequence[str]) -> None:
         """Delete calls and feedback; ids that W&B does not know do no harm."""
         there = self._connection.project_id
-        with self._burying("deletion", ids):
+        with self._burying(DELETION, ids):
             self._ask("calls_delete", {"project_id": there, "call_ids": list(ids)})
         self.purge(ids)
 
     def purge(self, ids: Sequence[str]) -> None:
         """Delete feedback."""
         there = self._connection.project_id
-        with self._burying("deletion", ids):
+        with self._burying(DELETION, ids):
             self._ask("feedback_purge", {"project_id": there, "query": feedback.by_id(list(ids))})
 
     @contextmanager

@@ -167,7 +167,8 @@ class Sampling:
     def _fill(self, pool: str, size: int) -> None:
         """One more is in a pool: it is settled when it is full. A stratum in trouble has smaller pools."""
         kept = self._stratum(pool)
-        wanted = size if not kept.size else min(size, kept.size)
+        # a size drawn anew differs by one from chance alone
+        wanted = size if not kept.size or size < kept.size - 1 else kept.size
         count = self._state.run(
             "SELECT count(*) FROM units WHERE state = 'pool' AND stratum = ?", (pool,)
         )[0][0]

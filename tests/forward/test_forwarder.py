@@ -507,3 +507,36 @@ def test_a_row_that_is_erased_before_its_turn_never_leaves(sending):
     erase(sending.project, "\"user\" = 'u1'")
     sending.send_all()
     assert sending.calls == {}
+
+
+def test_a_deletion_that_is_refused_is_said_and_tried_again_when_asked(sending):
+    table = sending.table()
+    gone = table.add({"user": "u1"})
+    sending.send_all()
+    erase(sending.project, "\"user\" = 'u1'")
+    sending.server.faults.add(
+        lambda path, _: (
+            Trouble(status=400, message="not yours") if path == "/calls/delete" else None
+        )
+    )
+    sending.send_all()
+    assert [(dead[0], dead[1]) for dead in sending.forwarder.state.dead()] == [("deletion", gone)]
+    sending.server.faults.clear()
+    sending.forwarder.state.revive()
+    sending.send_all()
+    assert sending.calls == {}
+    assert sending.forwarder.state.dead() == []
+
+
+def test_a_deletion_waits_for_the_end_of_an_outage(sending):
+    table = sending.table()
+    table.log({"user": "u1"})
+    sending.send_all()
+    erase(sending.project, "\"user\" = 'u1'")
+    sending.server.faults.set(cut=1.0)
+    sending.send()
+    assert len(deletions.waiting(sending.project)) == 1
+    sending.restart()
+    sending.server.faults.clear()
+    sending.send_all()
+    assert sending.calls == {}

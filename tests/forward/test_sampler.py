@@ -137,6 +137,14 @@ def test_weights_add_up_to_the_number_of_traces_by_stratum(traffic, rate):
     assert total == {"search": 400, "answer": 200}
 
 
+def test_as_many_traces_are_sent_as_the_rate_says(traffic):
+    here = traffic(AdaptiveSampler(base_rate=0.3))
+    for _ in range(900):
+        here.trace(spans=1)
+    here.take(settle=True)
+    assert len(here.kept()) == pytest.approx(270, abs=12)
+
+
 def test_traces_are_sent_whole_or_not_at_all(traffic):
     here = traffic(AdaptiveSampler(base_rate=0.2))
     for n in range(200):
