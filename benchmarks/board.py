@@ -50,9 +50,22 @@ SETTLED = """() => new Promise(done => {
 @contextmanager
 def served(store: Path, table: str) -> Iterator[tuple[str, int]]:
     """`llmwatch board` in a process of its own; its address and its process id."""
-    command = [sys.executable, "-m", "llmwatch", "board", table, "--store", str(store), "--no-open", "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "llmwatch",
+        "board",
+        table,
+        "--store",
+        str(store),
+        "--no-open",
+        "--port",
+        "0",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "LLMWATCH_WORKER": "false"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=store)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment, cwd=store
+    )
     assert process.stderr is not None
     line = process.stderr.readline()
     found = re.search(r"http://localhost:\d+", line)
@@ -121,17 +134,35 @@ class Person:
         self.page.wait_for_selector(".row-view .part-body")
 
 
-def actions(person: Person, word: str) -> dict[str, tuple[Callable[[int], Any], Callable[[int], Any]]]:
+def actions(
+    person: Person, word: str
+) -> dict[str, tuple[Callable[[int], Any], Callable[[int], Any]]]:
     """Each action with what brings the page back to where it can be done again."""
     nothing: Callable[[int], Any] = lambda _: None  # noqa: E731
     again: Callable[[int], Any] = lambda _: person.open()  # noqa: E731
     page = person.page
     return {
-        "time filter": (lambda n: page.evaluate("u => { history.pushState(null, '', u); dispatchEvent(new PopStateEvent('popstate')); }", person.address + f"?range={RANGE[0] + n * 7_000_000}-{RANGE[1]}"), again),
+        "time filter": (
+            lambda n: page.evaluate(
+                "u => { history.pushState(null, '', u); dispatchEvent(new PopStateEvent('popstate')); }",
+                person.address + f"?range={RANGE[0] + n * 7_000_000}-{RANGE[1]}",
+            ),
+            again,
+        ),
         "brush a chart": (lambda n: person.brush(0.3 + n * 0.02, 0.5 + n * 0.02), again),
         "text search": (lambda n: person.search(word[: len(word) - n % 2]), again),
-        "sort by latency": (lambda _: page.get_by_role("columnheader", name="latency").get_by_role("button").click(), again),
-        "group by": (lambda n: page.get_by_label("Group by").select_option(("model", "op_name", "status", "kind", "model")[n]), again),
+        "sort by latency": (
+            lambda _: (
+                page.get_by_role("columnheader", name="latency").get_by_role("button").click()
+            ),
+            again,
+        ),
+        "group by": (
+            lambda n: page.get_by_label("Group by").select_option(
+                ("model", "op_name", "status", "kind", "model")[n]
+            ),
+            again,
+        ),
         "filter by a legend": (lambda n: page.locator(".legend-item").nth(n % 4).click(), again),
         "open a trace": (lambda _: person.open_trace(), lambda _: page.keyboard.press("Escape")),
         "jump to the middle": (lambda n: person.scroll(0.4 + n * 0.05), nothing),
@@ -200,7 +231,15 @@ def live(browser: Any, address: str, store: Path, seconds: float) -> dict[str, f
     page.evaluate("""() => { window.gaps = []; let last = performance.now();
         const tick = () => { const now = performance.now(); window.gaps.push(now - last); last = now; requestAnimationFrame(tick); }; requestAnimationFrame(tick); }""")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(store), "125", str(seconds), str(n)], stdout=subprocess.PIPE, text=True, env=environment) for n in range(4)]
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(store), "125", str(seconds), str(n)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for n in range(4)
+    ]
     lags = []
     while any(writer.poll() is None for writer in writers):
         page.wait_for_timeout(250)
@@ -211,7 +250,14 @@ def live(browser: Any, address: str, store: Path, seconds: float) -> dict[str, f
     while shown_count(page) != before + written and time.perf_counter() < deadline:
         page.wait_for_timeout(100)
     gaps = sorted(page.evaluate("window.gaps"))
-    told = {"written": written, "counted": shown_count(page) - before, "lag_s": statistics.median(lags[8:] or lags), "worst_lag_s": max(lags[8:] or lags), "worst_frame_ms": gaps[-1], "p99_frame_ms": gaps[int(len(gaps) * 0.99)]}
+    told = {
+        "written": written,
+        "counted": shown_count(page) - before,
+        "lag_s": statistics.median(lags[8:] or lags),
+        "worst_lag_s": max(lags[8:] or lags),
+        "worst_frame_ms": gaps[-1],
+        "p99_frame_ms": gaps[int(len(gaps) * 0.99)],
+    }
     page.context.close()
     return told
 
@@ -232,16 +278,22 @@ def shown_count(page: Any) -> int:
 # --- the program -----------------------------------------------------------------------------
 
 
-def run(rows: int, store: Path, *, with_live: float) -> tuple[dict[str, list[float]], float, dict[str, float]]:
+def run(
+    rows: int, store: Path, *, with_live: float
+) -> tuple[dict[str, list[float]], float, dict[str, float]]:
     from playwright.sync_api import sync_playwright
 
     if not (store / "local" / "bench").is_dir():
-        settings.use(settings.load(store=str(store), worker=False, retention_days=0, max_store_gb=0))
+        settings.use(
+            settings.load(store=str(store), worker=False, retention_days=0, max_store_gb=0)
+        )
         fill(open_store(store).project("local", "bench"), rows, Traffic(rows), say)
     traffic = Traffic(rows)
     RANGE[:] = [traffic.start + 8 * 3_600_000_000, traffic.start + 20 * 3_600_000_000]
     word = traffic.phrases[5].split()[0] + " " + traffic.phrases[5].split()[1]
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    chromium = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     with served(store, f"local/bench/{TABLE}") as (address, pid), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
         page = f"{address}/local/bench/{TABLE}"
@@ -265,18 +317,28 @@ def _warm(page: str) -> bool:
     return time.perf_counter() - began < 0.5
 
 
-def verdict(rows: int, took: dict[str, list[float]], memory: float, poured: dict[str, float]) -> bool:
+def verdict(
+    rows: int, took: dict[str, list[float]], memory: float, poured: dict[str, float]
+) -> bool:
     say(f"\n{'':24}{'median':>10}{'worst':>10}")
     for name, times in took.items():
         say(f"{name:24}{statistics.median(times):>7.0f} ms{max(times):>7.0f} ms")
     say(f"{'the server, at most':24}{memory:>7.0f} MB")
     fine = True
     if poured:
-        say(f"live: {poured['written']:.0f} rows written by four processes, {poured['counted']:.0f} counted; newest shown {poured['lag_s']:.0f} s behind (worst {poured['worst_lag_s']:.0f}); frames {poured['p99_frame_ms']:.0f} ms at p99, {poured['worst_frame_ms']:.0f} at worst")
+        say(
+            f"live: {poured['written']:.0f} rows written by four processes, {poured['counted']:.0f} counted; newest shown {poured['lag_s']:.0f} s behind (worst {poured['worst_lag_s']:.0f}); frames {poured['p99_frame_ms']:.0f} ms at p99, {poured['worst_frame_ms']:.0f} at worst"
+        )
         fine = poured["written"] == poured["counted"] and poured["lag_s"] <= 2
     first = statistics.median(took["first render"])
-    slowest = max((statistics.median(times), name) for name, times in took.items() if name not in ("first render", "all panels"))
-    say(f"first render {first:.0f} ms (bar {FIRST_BAR_MS}), slowest action {slowest[1]} {slowest[0]:.0f} ms (bar {ACTION_BAR_MS}), server {memory:.0f} MB (bar {MEMORY_BAR_MB}) at {rows:,} rows")
+    slowest = max(
+        (statistics.median(times), name)
+        for name, times in took.items()
+        if name not in ("first render", "all panels")
+    )
+    say(
+        f"first render {first:.0f} ms (bar {FIRST_BAR_MS}), slowest action {slowest[1]} {slowest[0]:.0f} ms (bar {ACTION_BAR_MS}), server {memory:.0f} MB (bar {MEMORY_BAR_MB}) at {rows:,} rows"
+    )
     return fine and first < FIRST_BAR_MS and slowest[0] < ACTION_BAR_MS and memory < MEMORY_BAR_MB
 
 
@@ -287,8 +349,16 @@ def say(text: str) -> None:
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rows", type=int, default=1_000_000)
-    options.add_argument("--store", type=Path, help="keep the data here; default: a directory that is deleted")
-    options.add_argument("--live", type=float, default=20, metavar="SECONDS", help="let rows pour in for so long; 0 leaves it out")
+    options.add_argument(
+        "--store", type=Path, help="keep the data here; default: a directory that is deleted"
+    )
+    options.add_argument(
+        "--live",
+        type=float,
+        default=20,
+        metavar="SECONDS",
+        help="let rows pour in for so long; 0 leaves it out",
+    )
     options.add_argument("--quick", action="store_true", help="50,000 rows, under 45 s")
     options.add_argument("--check", action="store_true", help="exit 1 when a bar is missed")
     chosen = options.parse_args()

@@ -67,7 +67,7 @@ function options(answer: Answer, look: Look): uPlot.Options {
   return {
     width: look.width,
     height: look.height,
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     scales: { x: { time: true, range: () => [start / 1e6, (start + count * binWidth) / 1e6] }, y: { range: (_, low, high) => (low === null || high === null ? [0, 1] : uPlot.rangeNum(Math.min(0, low), high || 1, { min: { pad: 0, soft: 0, mode: 1 }, max: { pad: 0.08, soft: 0, mode: 0 } })) } },
     cursor: { y: false, points: { show: !look.bars, size: 6 }, drag: { x: true, y: false, setScale: false, dist: 4 }, sync: { key: SYNC.key, setSeries: false } },

@@ -265,7 +265,7 @@ function Cell({ name, value, column, media, onFilter }: { name: string; value: V
   if (file) return <img class="thumb" alt="" loading="lazy" src={`${media}/${file[1]}`} />;
   const text = name === "op_name" ? (shortName(value) ?? value) : value;
   const picks = ["model", "user_id", "version", "kind"].includes(name);
-  const one = format.visible(text.replace(/\s+/g, " "));
+  const one = format.visible((column?.type === "json" ? text.replace(/\*\*|`/g, "") : text).replace(/\s+/g, " "));
   return picks ? (
     <button type="button" class="pick" tabIndex={-1} title={`Only ${one}`} onClick={(e) => { e.stopPropagation(); onFilter(name, value); }}>
       {one}

@@ -40,6 +40,7 @@ def make_app(
 ) -> Starlette:
     """An ASGI application to serve or to mount: wrap it in `llmwatch.serve.guard.guarded` with `PAGE_CSP`."""
     from starlette.applications import Starlette
+    from starlette.routing import Mount
 
     desk = Desk(store, settings or settings_.current(), read_only=read_only, home=home)
 
@@ -48,9 +49,34 @@ def make_app(
         yield
         desk.close()
 
-    app = Starlette(routes=routes(desk), lifespan=lifespan)
+    served = routes(desk)
+    if not read_only:
+        served.append(Mount("/", app=_TraceServer(store, desk.settings)))
+    app = Starlette(routes=served, lifespan=lifespan)
     app.state.desk = desk
     return app
+
+
+class _TraceServer:
+    """The trace server at the board's own address, so that one port serves both; made at its first request, as it needs Weave."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+        self._router: Any = None
+        self._making = asyncio.Lock()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async with self._making:
+            if self._router is None:
+                self._router = await asyncio.to_thread(self._made)
+        await self._router(scope, receive, send)
+
+    def _made(self) -> Any:
+        from starlette.routing import Router
+
+        from llmwatch.serve.app import routes as trace_server
+
+        return Router(routes=trace_server(self._store, self._settings))
 
 
 def routes(desk: Desk) -> list[Any]:

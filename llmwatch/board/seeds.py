@@ -154,7 +154,7 @@ def _llm(on: _On) -> None:
     )
     on.third(
         "lines",
-        "Prompt tokens by model",
+        "Prompt tokens",
         "prompt_tokens",
         measure="avg(prompt_tokens)",
         by="model",
@@ -163,7 +163,7 @@ def _llm(on: _On) -> None:
     )
     on.third(
         "lines",
-        "Completion tokens by model",
+        "Completion tokens",
         "completion_tokens",
         measure="avg(completion_tokens)",
         by="model",
@@ -333,17 +333,19 @@ def _product(on: _On) -> None:
     )
 
 
+_SHIFTS = ("effect", "psi", "drift", "distance", "p_value", "shift")
+
+
 def _drift(on: _On) -> None:
-    """Over the rows that the drift job writes: whatever tests it ran, by column, with their effect."""
-    for wanted in ("effect", "statistic", "p_value", "score"):
-        if on.has(wanted):
-            on.half(
-                "lines",
-                wanted.replace("_", " "),
-                measure=f"max({wanted})",
-                by=_first(on, "column", "feature", "name"),
-            )
-    on.half("bars", "Checks", measure="count", by=_first(on, "verdict", "drifted", "status"))
+    """Over the rows that the drift job writes: what it found, and every measure of how far things moved."""
+    verdict = _first(on, "verdict", "drift_detected", "status")
+    on.add("number", "Checks", 8, 5, measure="count")
+    if on.has("drift_detected"):
+        on.add("number", "Found drift", 8, 5, measure="count(drift_detected)", better="down")
+    on.half("bars", "Checks by verdict", measure="count", by=verdict)
+    moved = [name for name, seen in on.columns.items() if seen.type == "number" and seen.known > 0]
+    for name in [name for name in moved if any(word in name.lower() for word in _SHIFTS)][:6]:
+        on.third("lines", name, measure=f"max({name})")
     on.rows("Drift checks")
 
 

@@ -36,9 +36,7 @@ def guarded_app(
         app.state.desk.warm_up()
     except ImportError as error:
         raise MissingExtra("board", "llmwatch board") from error
-    return guard.guarded(
-        app, hosts=guard.hosts_for(host, also), token=token, max_body=4 << 20, csp=guard.PAGE_CSP
-    )
+    return guard.guarded(app, hosts=guard.hosts_for(host, also), token=token, csp=guard.PAGE_CSP)
 
 
 def serve(
