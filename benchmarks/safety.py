@@ -92,7 +92,8 @@ class Measured:
         if check == "pii":
             return {"filled": [row["text"] for row in self.filled], **timed}
         if check == "secrets":
-            return {**self.secrets, "ordinary": self.ordinary, "code": self.code, **timed}
+            calm = [*self.ordinary, *self.elsewhere, *self.traps]
+            return {**self.secrets, "ordinary": calm, "code": self.code, **timed}
         if check == "coarse":
             return {"coarse": self.coarse, "ordinary": self.ordinary[:500], **timed}
         return {

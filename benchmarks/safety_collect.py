@@ -57,6 +57,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(sys.argv[1]) if len(sys.argv) > 1 else unpacked(Path(scratch))
+        rude = list(coarse(root))
         attacks = [*wild(root), *collected(root), *unseen(root, yaml)]
         ordinary = [
             *traps(root),
@@ -68,7 +69,7 @@ def main() -> int:
             root / "presidio_evaluator/presidio_evaluator/data_generator/raw_data/templates.txt"
         )
         (HERE / "pii_templates.txt").write_text(templates.read_text(encoding="utf-8"), "utf-8")
-    write("coarse.jsonl.gz", split(coarse(root), held_out=100, tuned=0))
+    write("coarse.jsonl.gz", split(rude, held_out=100, tuned=0))
     write("injections.jsonl.gz", split(attacks, held_out=40, tuned=0))
     write("ordinary.jsonl.gz", split(ordinary, held_out=40, tuned=15))
     return 0
