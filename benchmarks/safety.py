@@ -92,7 +92,7 @@ class Measured:
         if check == "pii":
             return {"filled": [row["text"] for row in self.filled], **timed}
         if check == "secrets":
-            calm = [*self.ordinary, *self.elsewhere, *self.traps]
+            calm = [*self.ordinary, *self.elsewhere]  # one of the traps holds a real JWT
             return {**self.secrets, "ordinary": calm, "code": self.code, **timed}
         if check == "coarse":
             return {"coarse": self.coarse, "ordinary": self.ordinary[:500], **timed}
