@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from llmwatch.serve.guard import App
 
-PORT = 8321
+PORT, HIGHEST_PORT = 8321, 65535
+_ANY_PORT = "--port 0 takes any that is free"
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 ANY_KEY = "llmwatch" * 5
 """What stands for an API key where none is asked for: W&B's clients want 40 characters."""
@@ -49,13 +50,16 @@ def environment(address: Address, token: str | None) -> dict[str, str]:
 
 def bound(host: str, port: int) -> tuple[socket.socket, Address]:
     """A listening socket, and where it is; port 0 is any that is free."""
+    if not 0 <= port <= HIGHEST_PORT:
+        raise StoreError(
+            f"cannot listen on {host}:{port}: a port is at most {HIGHEST_PORT}; {_ANY_PORT}"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host.strip("[]"), port), family=family, backlog=512)
-    except (OSError, OverflowError) as error:
-        raise StoreError(
-            f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}; --port 0 takes any that is free"
-        ) from error
+    except OSError as error:
+        why = error.strerror or error
+        raise StoreError(f"cannot listen on {host}:{port}: {why}; {_ANY_PORT}") from error
     return listening, Address(host.strip("[]"), listening.getsockname()[1])
 
 
