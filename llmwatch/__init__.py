@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llmwatch.backend import seam as _seam
 
 if TYPE_CHECKING:
+    from llmwatch import drift
     from llmwatch.backend.session import finish, init
     from llmwatch.board.spec import Board
     from llmwatch.errors import (
@@ -55,6 +56,7 @@ __all__ = [
     "ThreadPoolExecutor",
     "context",
     "current_row",
+    "drift",
     "feedback",
     "finish",
     "init",
@@ -94,11 +96,15 @@ _WHERE = {
     "traced": "llmwatch.tracing.decorator",
 }
 
+_PARTS = frozenset({"drift"})
+
 # `weave.init` without a W&B key is ours, whichever of the two packages is imported first.
 _seam.install()
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PARTS:
+        return import_module(f"llmwatch.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_WHERE[name]), name)
