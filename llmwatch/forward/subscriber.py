@@ -59,7 +59,7 @@ class Forwarding:
     def tick(self, store: Store, settings: Settings) -> bool:
         """Start a pass unless one runs; whether there is something to do, as far as is known."""
         if self._thread is not None and self._thread.is_alive():
-            return self._is_worth_waiting_for()
+            return self._is_recent()
         if time.monotonic() >= self._next:
             wanted = [project for project in store.projects() if destination.read(project).on]
             if wanted:
@@ -68,10 +68,11 @@ class Forwarding:
                     target=self._run, args=(wanted, settings), name="llmwatch-forward", daemon=True
                 )
                 self._thread.start()
-        return self._is_worth_waiting_for()
+        return self._worked and self._is_recent()
 
-    def _is_worth_waiting_for(self) -> bool:
-        return self._worked and time.monotonic() - self._worked_at < _KEEPS_WORKER_S
+    def _is_recent(self) -> bool:
+        """Whether anything was sent lately: an outage does not keep a worker for ever."""
+        return time.monotonic() - self._worked_at < _KEEPS_WORKER_S
 
     def _run(self, projects: list[Project], settings: Settings) -> None:
         worked = False

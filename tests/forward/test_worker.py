@@ -23,8 +23,8 @@ SOURCE = Path(llmwatch.__file__).parents[1]
 class Worker:
     """`python -m llmwatch.worker`, started and killed."""
 
-    def __init__(self, store):
-        env = {**os.environ, "LLMWATCH_WORKER_IDLE_S": "600", "PYTHONPATH": str(SOURCE)}
+    def __init__(self, store, idle_s=600):
+        env = {**os.environ, "LLMWATCH_WORKER_IDLE_S": str(idle_s), "PYTHONPATH": str(SOURCE)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "llmwatch.worker", str(store)], env=env
         )
@@ -96,6 +96,14 @@ def test_a_worker_sends_by_itself_and_ends_when_told(home, server):
     worker.end()
     assert set(server.kept.calls_of("team/bot")) == {row_id}
     assert worker.process.returncode == 0
+
+
+def test_an_idle_worker_ends_by_itself_but_not_before_everything_is_sent(home, server):
+    llmwatch.init("bot", destination="wandb")
+    row_id = StreamTable("local/bot/answers").add({"a": 1})
+    worker = Worker(home / "store", idle_s=0.5)
+    assert worker.process.wait(120) == 0
+    assert set(server.kept.calls_of("team/bot")) == {row_id}
 
 
 def test_a_tick_returns_while_the_network_hangs(home, server):
