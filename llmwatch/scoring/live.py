@@ -135,12 +135,10 @@ class _InProject:
         if not rows:
             return False
         chosen = self._chosen(rows, table)
-        if any(chosen):
-            done = self._score(rows, chosen)
-            if self._has_unusable(done):
-                follower.rewind()
-                return False
-            self._write(table, rows, done)
+        if any(chosen) and not self._score_and_write(table, rows, chosen):
+            follower.rewind()
+            self._began_us = clock.now_us()  # some of these rows may be scored by now
+            return False
         follower.commit()
         return True
 
@@ -185,10 +183,20 @@ class _InProject:
         found = monitor.wanted(self._reader, self.project.id, ids)
         return {n for n, row_id in enumerate(ids) if row_id in found}
 
-    def _score(self, rows: Sequence[Row], chosen: Sequence[Sequence[int]]) -> Done:
-        return score(
-            self._run._pool, self.project, self._run.lane.specs, rows, chosen, self._run.lane.batch
-        )
+    def _score_and_write(
+        self,
+        table: str,
+        rows: Sequence[Row],
+        chosen: Sequence[Sequence[int]],
+        before: Mapping[tuple[int, int], Failure] | None = None,
+    ) -> bool:
+        """False when a scorer cannot be had. What is known is written at once: a scorer may be slow, or cost money."""
+        lane = self._run.lane
+        usable = True
+        for done in score(self._run._pool, self.project, lane.specs, rows, chosen, lane.batch):
+            usable &= not self._has_unusable(done)
+            self._write(table, rows, done, before)
+        return usable
 
     def _has_unusable(self, done: Done) -> bool:
         for index, why in done.unusable.items():
@@ -200,7 +208,7 @@ class _InProject:
         table: str,
         rows: Sequence[Row],
         done: Done,
-        before: Mapping[tuple[int, int], Failure] | None = None,
+        before: Mapping[tuple[int, int], Failure] | None,
     ) -> None:
         specs = self._run.lane.specs
         for (index, n), outcome in sorted(done.outcomes.items(), key=lambda each: each[0][::-1]):
@@ -232,11 +240,9 @@ class _InProject:
                 continue
             work[numbers[failure.scorer], listed.index(rows[failure.row_id])] = failure
         chosen = [[n for index, n in work if index == i] for i in range(len(specs))]
-        done = self._score(listed, chosen)
-        if self._has_unusable(done):
+        if not self._score_and_write(table, listed, chosen, work):
             for failure in work.values():
                 self._retries.add(failure, specs[numbers[failure.scorer]])
-        self._write(table, listed, done, work)
 
 
 @dataclass
@@ -274,8 +280,8 @@ def score(
     rows: Sequence[Row],
     chosen: Sequence[Sequence[int]],
     batch: int,
-) -> Done:
-    """Have the rows scored, `batch` of them by a process at a time."""
+) -> Iterator[Done]:
+    """Have the rows scored, `batch` of them by a process at a time; outcomes come as they are there."""
     wanted = sorted({n for each in chosen for n in each})
     parts = [wanted[start : start + batch] for start in range(0, len(wanted), batch)]
     where = str(project.store.root), project.entity, project.name
@@ -284,11 +290,9 @@ def score(
         place = {n: at for at, n in enumerate(part)}
         theirs = [[place[n] for n in each if n in place] for each in chosen]
         pieces.append(Work(where, [rows[n] for n in part], specs, theirs))
-    whole = Done()
     for part, done in zip(parts, pool.run(pieces), strict=True):
-        whole.unusable |= done.unusable
-        whole.outcomes |= {(index, part[at]): told for (index, at), told in done.outcomes.items()}
-    return whole
+        outcomes = {(index, part[at]): told for (index, at), told in done.outcomes.items()}
+        yield Done(outcomes, done.unusable)
 
 
 def position_name(lane: str) -> str:

@@ -14,7 +14,7 @@ from llmwatch.errors import LlmwatchError, NotFound
 from llmwatch.names import parse_table
 from llmwatch.scoring import registered, results
 from llmwatch.scoring.live import score as score_in
-from llmwatch.scoring.pool import Done, Pool
+from llmwatch.scoring.pool import Pool
 from llmwatch.scoring.results import Failure, Outcome
 from llmwatch.scoring.spec import Spec, named
 from llmwatch.store import open_store
@@ -148,7 +148,7 @@ class _Past:
         rows = [row for row in wanted if row["id"] not in there]
         done.not_wanted += len(ids) - len(wanted)
         done.there_already += len(wanted) - len(rows)
-        for n, outcome in self._outcomes(rows).items():
+        for n, outcome in self._outcomes(rows):
             row_id = rows[n]["id"]
             results.write(self._project, self._table, row_id, spec, outcome, failures.get(row_id))
             self._count(outcome)
@@ -163,18 +163,17 @@ class _Past:
         else:
             done.scored += 1
 
-    def _outcomes(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, Outcome]:
+    def _outcomes(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Outcome]]:
+        """Each row's outcome as soon as it is known."""
         if self._pool is None:
-            return dict(enumerate(_score_here(self._local, rows)))
-        every = [list(range(len(rows)))]
-        done: Done = score_in(
-            self._pool, self._project, [self._spec], rows, every, self._spec.batch
-        )
-        for why in done.unusable.values():
-            raise LlmwatchError(
-                f"scorer {self._spec.name} ({self._spec.use}) cannot be used: {why}"
-            )
-        return {n: outcome for (_, n), outcome in done.outcomes.items()}
+            yield from enumerate(_score_here(self._local, rows))
+            return
+        spec, every = self._spec, [list(range(len(rows)))]
+        for done in score_in(self._pool, self._project, [spec], rows, every, spec.batch):
+            for why in done.unusable.values():
+                raise LlmwatchError(f"scorer {spec.name} ({spec.use}) cannot be used: {why}")
+            for (_, n), outcome in done.outcomes.items():
+                yield n, outcome
 
 
 def _score_here(scorer: Any, rows: Sequence[Mapping[str, Any]]) -> Iterable[Outcome]:

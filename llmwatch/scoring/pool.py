@@ -65,10 +65,10 @@ class Pool:
         self._lock = threading.Lock()
         self._closed = False
 
-    def run(self, pieces: Sequence[Work]) -> list[Done]:
-        """Do all pieces, several at a time."""
+    def run(self, pieces: Sequence[Work]) -> Iterator[Done]:
+        """Do all pieces, several at a time; each is there as soon as it and those before it are done."""
         try:
-            return list(self._threads.map(self._do, pieces))
+            yield from self._threads.map(self._do, pieces)
         except (RuntimeError, CancelledError):  # how the threads say that they were shut down
             self._unless_closed()
             raise

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_S = 5.0
 _PAUSE_S = 0.5
+_BUSY_S = 1.0
 
 
 class Scoring:
@@ -68,14 +69,16 @@ class _LaneThread:
         self._run = run
         self._stopped = threading.Event()
         self._worked = False
-        self._busy = False
+        self._busy_since: float | None = None
         name = f"llmwatch-scoring-{run.lane.name}"
         self._thread = threading.Thread(target=self._live, name=name, daemon=True)
         self._thread.start()
 
     def worked(self) -> bool:
-        """Whether there was anything to do since this was last asked."""
-        worked, self._worked = self._worked or self._busy, False
+        """Whether there was anything to do since this was last asked, or is: a slow scorer takes long over a batch."""
+        since = self._busy_since
+        busy = since is not None and time.monotonic() - since > _BUSY_S
+        worked, self._worked = self._worked or busy, False
         return worked
 
     def stop(self) -> None:
@@ -96,12 +99,15 @@ class _LaneThread:
         worked = False
         with faults.contained(f"scoring by {self._run.lane.name} failed; its rows are tried again"):
             try:
+                self._busy_since = time.monotonic()
                 worked = self._run.turn()
             except Stopped:
                 return False
             except BaseException:
                 self._run.start_over()
                 raise
+            finally:
+                self._busy_since = None
         self._worked |= worked
         return worked
 

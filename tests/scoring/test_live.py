@@ -280,6 +280,26 @@ def _wait_for(found):  # type: ignore[no-untyped-def]
     return what
 
 
+def test_what_a_slow_batch_has_come_to_is_kept_when_the_worker_is_killed_in_it(
+    tmp_path: Path,
+) -> None:
+    done = [call() for _ in range(4)]
+    hanging = call("hang")
+    code = KILLED.replace('"length", "Above")', '"moody", batch=2, timeout_s=99)')
+    assert code != KILLED
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path), "-1"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(llmwatch.__file__).parents[1])}
+    worker = subprocess.Popen(command, env=environment)
+    try:
+        _wait_for(lambda: len(scored()) == len(done))
+    finally:
+        worker.kill()
+        worker.wait()
+    run(lane(tmp_path, "moody", batch=2, timeout_s=0.5), turns=1)
+    assert scored() == {(row_id, "moody"): 1 for row_id in done}
+    assert [failure["row_id"] for failure in said(results.FAILED)] == [hanging]
+
+
 def test_work_that_is_interrupted_records_nothing(tmp_path: Path) -> None:
     import threading
 
