@@ -35,3 +35,41 @@ def _panel(panel: Panel) -> str:
     place = f"grid-column:{x + 1}/span {width};grid-row:{y + 1}/span {height}"
     what = panel.measure or panel.column or panel.by or panel.text or ""
     return f'<div style="{place}"><b>{escape(panel.title or panel.id)}</b><i>{escape(panel.kind)} {escape(what)}</i></div>'
+
+
+_servers: dict[str, str] = {}
+
+
+class Live:
+    """The live board of a table as a frame in a notebook: `llmwatch.board.notebook.Live("support-bot/traces")`.
+
+    Served from this process to this machine, for as long as the process lives.
+    """
+
+    def __init__(
+        self, table: str, *, seed: str | None = None, height: int = 720, store: str | None = None
+    ) -> None:
+        from llmwatch.names import parse_table
+        from llmwatch.store import open_store
+
+        where = parse_table(table)
+        opened = open_store(store)
+        query = f"?seed={seed}" if seed else ""
+        path = f"/{where.entity}/{where.project}/{where.table}{query}"
+        self.url = _address(str(opened.root)) + path
+        self.height = height
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe src="{escape(self.url)}" title="llmwatch board" width="100%" height="{int(self.height)}" '
+            'style="border:1px solid #8884;border-radius:8px"></iframe>'
+        )
+
+
+def _address(root: str) -> str:
+    """The server of a store in this process, started when it is first needed."""
+    if root not in _servers:
+        from llmwatch.board.server import start
+
+        _servers[root] = start(root)
+    return _servers[root]

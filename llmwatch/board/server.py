@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmwatch.errors import LlmwatchError, MissingExtra
+from llmwatch.serve.guard import PAGE_CSP
 
 if TYPE_CHECKING:
     from llmwatch.settings import Settings
@@ -15,6 +16,38 @@ if TYPE_CHECKING:
 
 PORT = 8420
 """Where `row.ui_url` points; another one is taken when it is in use and none was asked for."""
+
+
+_FRAMED = PAGE_CSP.replace(
+    "frame-ancestors 'none'",
+    "frame-ancestors http://localhost:* http://127.0.0.1:* https://localhost:*",
+)
+"""For a notebook of this machine. Browsers let it overrule X-Frame-Options."""
+
+
+def start(root: str) -> str:
+    """Serve a store from a thread of this process, to pages of this machine that frame it; returns the address."""
+    import threading
+
+    from llmwatch import settings
+    from llmwatch.store import open_store
+
+    ready, address = threading.Event(), []
+
+    def told(where: str) -> None:
+        address.append(where)
+        ready.set()
+
+    app = guarded_app(open_store(root), settings.load(store=root), framed=True)
+    threading.Thread(
+        target=serve,
+        args=(app,),
+        kwargs={"port": 0, "ready": told},
+        daemon=True,
+        name="llmwatch-board",
+    ).start()
+    ready.wait(30)
+    return address[0]
 
 
 def guarded_app(
@@ -26,6 +59,7 @@ def guarded_app(
     read_only: bool = False,
     home: str | None = None,
     also: Sequence[str] = (),
+    framed: bool = False,
 ) -> Any:
     """The board behind the checks that every web application of ours has."""
     try:
@@ -36,7 +70,12 @@ def guarded_app(
         app.state.desk.warm_up()
     except ImportError as error:
         raise MissingExtra("board", "llmwatch board") from error
-    return guard.guarded(app, hosts=guard.hosts_for(host, also), token=token, csp=guard.PAGE_CSP)
+    return guard.guarded(
+        app,
+        hosts=guard.hosts_for(host, also),
+        token=token,
+        csp=_FRAMED if framed else guard.PAGE_CSP,
+    )
 
 
 def serve(

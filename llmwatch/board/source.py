@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 FRESH_S = 0.4
 SAMPLE = 20_000
 """Rows that are looked at to learn which columns have something in them."""
-_AT_A_TIME = 24
 _TYPES = {
     "BIGINT": "number",
     "DOUBLE": "number",
@@ -82,26 +81,30 @@ class Source:
         shown = self._shown()
         if not shown:
             return {}
-        rows, known = self._known(list(shown.values()))
+        ours = {sql for sql in shown.values() if sql.startswith("llmwatch ")}
+        rows, known = self._known_of_ours(sorted(ours))
+        if len(ours) < len(shown):
+            known |= self._known_of_theirs()
         types = self._types(shown)
         return {
-            name: Seen(name, types[name], sql, count / max(1, rows))
-            for (name, sql), count in zip(shown.items(), known, strict=True)
+            name: Seen(name, types[name], sql, known.get(sql, 0) / max(1, rows))
+            for name, sql in shown.items()
         }
 
-    def _known(self, columns: list[str]) -> tuple[int, list[int]]:
-        """How many rows of a sample there are, and in how many each column is known.
+    def _known_of_ours(self, columns: list[str]) -> tuple[int, dict[str, int]]:
+        """How many rows a sample has, and in how many each column of ours is known."""
+        counts = "".join(f", count({quoted(name)})" for name in columns)
+        sample = f"(SELECT * FROM keyed.{quoted(self.table)} LIMIT {SAMPLE})"
+        rows, *known = self.execute(f"SELECT count(*){counts} FROM {sample}").rows[0]
+        return rows, dict(zip(columns, known, strict=True))
 
-        A few columns at a time: of rows in the spool, each is taken out of the whole JSON text by itself.
-        """
-        rows, known = 0, []
-        for n in range(0, len(columns), _AT_A_TIME):
-            names = columns[n : n + _AT_A_TIME]
-            counts = ", ".join(f"count({quoted(name)})" for name in names)
-            sample = f"(SELECT {', '.join(map(quoted, names))} FROM keyed.{quoted(self.table)} LIMIT {SAMPLE})"
-            rows, *some = self.execute(f"SELECT count(*), {counts} FROM {sample}").rows[0]
-            known += some
-        return rows, known
+    def _known_of_theirs(self) -> dict[str, int]:
+        """The same for logged keys: out of the whole text at once, as a row in the spool may have hundreds."""
+        sample = (
+            f"(SELECT data FROM main.{quoted(self.table)} WHERE data IS NOT NULL LIMIT {SAMPLE})"
+        )
+        keys = f"(SELECT unnest(json_keys(data)) AS k FROM {sample})"
+        return dict(self.execute(f"SELECT k, count(*) FROM {keys} GROUP BY 1").rows)
 
     def _shown(self) -> dict[str, str]:
         columns = self.reader.columns(self.table)

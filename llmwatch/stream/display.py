@@ -33,6 +33,16 @@ def table_html(rows: Rows) -> str:
     return f'{_STYLE}<table class="llmwatch">{_head(names)}{"".join(_line(row, names) for row in found)}</table><p class="llmwatch-note">{note}</p>'
 
 
+def row_html(row: Any) -> str:
+    """One row, a line for each thing that is known of it."""
+    lines = "".join(
+        f"<tr><th>{escape(_visible(name))}</th>{_cell(dict(row), name)}</tr>"
+        for name in row
+        if row[name] is not None
+    )
+    return f'{_STYLE}<table class="llmwatch">{lines}</table><p class="llmwatch-note">row {escape(row.id)}</p>'
+
+
 def _head(names: Sequence[str]) -> str:
     return "<thead><tr>" + "".join(f"<th>{escape(_visible(name))}</th>" for name in names) + "</tr></thead>"
 

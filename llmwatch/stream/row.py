@@ -55,6 +55,11 @@ class Row(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"Row({self.id!r}, {self._fields!r})"
 
+    def _repr_html_(self) -> str:
+        from llmwatch.stream.display import row_html
+
+        return row_html(self)
+
     @property
     def feedback(self) -> list[dict[str, Any]]:
         """Every live feedback event of this row, oldest first; reactions, notes and stars by those names."""
