@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from llmwatch.scorers.safety.findings import Span
-from llmwatch.scorers.safety.plain import plain
+from llmwatch.scorers.safety.plain import lowered, plain
 
 THRESHOLD = 0.5  # of the model's curve: where 1% of ordinary text is flagged
 
@@ -31,11 +31,11 @@ class _Phrase(NamedTuple):
     kind: str
     score: float
     needles: tuple[str, ...]  # in lower case; one must be in the text, or the pattern is not tried
-    pattern: re.Pattern[str]
+    pattern: re.Pattern[str]  # of the text in lower case
 
 
 def _phrase(kind: str, score: float, needles: str, pattern: str) -> _Phrase:
-    return _Phrase(kind, score, tuple(needles.split()), re.compile(pattern, re.IGNORECASE))
+    return _Phrase(kind, score, tuple(needles.split()), re.compile(pattern))
 
 
 # Gaps are bounded, so that no text takes more than linear time.
@@ -95,7 +95,7 @@ _PHRASES = (
         0.85,
         "<| inst] sys>> <system </system <developer </developer",
         r"<\|(?:im_start|im_end|system|assistant|endoftext|begin_of_text|start_header_id|eot_id)\|?>"
-        r"|\[/?INST\]|<</?SYS>>|</?(?:system|system_prompt|developer)>",
+        r"|\[/?inst\]|<</?sys>>|</?(?:system|system_prompt|developer)>",
     ),
     _phrase(
         "delimiter",
@@ -147,10 +147,10 @@ def _merged(spans: list[Span]) -> list[Span]:
 
 
 def _phrases(text: str) -> Iterator[Span]:
-    low = text.lower()
+    low = lowered(text)
     for phrase in _PHRASES:
         if any(needle in low for needle in phrase.needles):
-            for match in phrase.pattern.finditer(text):
+            for match in phrase.pattern.finditer(low):
                 yield Span("injection", phrase.kind, match.start(), match.end(), phrase.score, "")
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from llmwatch.scorers.safety.plain import lowered
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -79,12 +81,7 @@ def inside(runs: Runs, starts: Ints, ends: Ints) -> tuple[Ints, Ints]:
 def _squeezed(text: str) -> tuple[NDArray[np.uint32], Ints]:
     import numpy as np
 
-    low = text.lower()
-    if len(low) != len(
-        text
-    ):  # "İ" becomes two characters, and every offset after it would be wrong
-        low = "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
-    codes = np.frombuffer(low.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    codes = np.frombuffer(lowered(text).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     space = _kinds(codes) == 0
     doubled = space.copy()
     doubled[1:] &= space[:-1]
