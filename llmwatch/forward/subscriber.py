@@ -36,7 +36,7 @@ class Forwarding:
         self._forwarders: dict[str, tuple[Wanted, Forwarder]] = {}
         self._thread: threading.Thread | None = None
         self._next = 0.0
-        self._worked = False
+        self._worked = True  # until a first pass has looked, there may be something
         self._worked_at = time.monotonic()
         self._stopping = False
         atexit.register(self._stop)
@@ -62,12 +62,13 @@ class Forwarding:
             return self._is_recent()
         if time.monotonic() >= self._next:
             wanted = [project for project in store.projects() if destination.read(project).on]
-            if wanted:
-                self._next = time.monotonic() + _LOOK_EVERY_S
-                self._thread = threading.Thread(
-                    target=self._run, args=(wanted, settings), name="llmwatch-forward", daemon=True
-                )
-                self._thread.start()
+            if not wanted:
+                return False
+            self._next = time.monotonic() + _LOOK_EVERY_S
+            self._thread = threading.Thread(
+                target=self._run, args=(wanted, settings), name="llmwatch-forward", daemon=True
+            )
+            self._thread.start()
         return self._worked and self._is_recent()
 
     def _is_recent(self) -> bool:
