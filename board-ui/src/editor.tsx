@@ -14,8 +14,11 @@ interface Props {
   onClose: () => void;
 }
 
+/** JSON as a person would write it: short lists on one line. */
+const written = (spec: unknown) => JSON.stringify(spec, null, 2).replace(/\[\s+([^[\]{}]{1,80}?)\s+\]/g, (_, inner: string) => `[${inner.replace(/\s+/g, " ")}]`);
+
 export function Editor({ base, board, readOnly, onPreview, onSaved, onClose }: Props) {
-  const [text, setText] = useState(() => JSON.stringify({ title: board.title, variables: board.variables, panels: board.panels }, null, 2));
+  const [text, setText] = useState(() => written({ title: board.title, variables: board.variables, panels: board.panels }));
   const [name, setName] = useState(board.seeded === board.name ? "" : board.name);
   const [problems, setProblems] = useState<string[]>([]);
   const [said, setSaid] = useState("");

@@ -201,10 +201,12 @@ export function List({ items, unit, onPick }: { items: Item[]; unit: string; onP
 }
 
 export function Groups({ answer, onPick }: { answer: Answer; onPick?: (value: Value) => void }) {
-  const measures = answer.measures ?? [];
+  const all = answer.measures ?? [];
   const rows = answer.rows ?? [];
   if (!rows.length) return <Nothing text="Nothing in this range." />;
-  const most = measures.map((_, n) => Math.max(...rows.map((row) => Math.abs(Number(row[n + 1] ?? 0))), Number.MIN_VALUE));
+  // what is unknown in every group is not worth a column
+  const measures = all.filter((_, n) => rows.some((row) => row[n + 1] !== null));
+  const most = Math.max(...rows.map((row) => Math.abs(Number(row[1] ?? 0))), Number.MIN_VALUE);
   return (
     <div class="groups" tabIndex={0} role="region" aria-label={`Grouped by ${answer.by}`}>
       <table>
@@ -228,8 +230,8 @@ export function Groups({ answer, onPick }: { answer: Answer; onPick?: (value: Va
               </td>
               {measures.map((measure, m) => (
                 <td class="n" key={measure}>
-                  {format.number(row[m + 1] as number | null, format.unitOfMeasure(measure))}
-                  {m === 0 && <i style={{ width: `${(Math.abs(Number(row[1] ?? 0)) / most[0]!) * 100}%` }} />}
+                  {format.number(row[all.indexOf(measure) + 1] as number | null, format.unitOfMeasure(measure))}
+                  {m === 0 && <i style={{ width: `${(Math.abs(Number(row[1] ?? 0)) / most) * 100}%` }} />}
                 </td>
               ))}
             </tr>
