@@ -101,7 +101,7 @@ def test_a_worker_sends_by_itself_and_ends_when_told(home, server):
 def test_an_idle_worker_ends_by_itself_but_not_before_everything_is_sent(home, server):
     llmwatch.init("bot", destination="wandb")
     row_id = StreamTable("local/bot/answers").add({"a": 1})
-    worker = Worker(home / "store", idle_s=0.5)
+    worker = Worker(home / "store", idle_s=2)  # less than a first pass takes
     assert worker.process.wait(120) == 0
     assert set(server.kept.calls_of("team/bot")) == {row_id}
 
