@@ -138,6 +138,12 @@ def groups_of(reference: Frame, window: Frame, by: str | None) -> tuple[tuple[An
     """What the rows of both sides belong to, by the same name on both, and that name."""
     if by == "rows":
         return (None, None), "rows"
+    if (
+        reference.times is None
+    ):  # a golden dataset: its records are taken one by one, the window's rows are not
+        for names in ("sessions", "users"):
+            if by in {None, names} and (known := getattr(window, names)) and any(known):
+                return (getattr(reference, names), known), names
     sessions, users = (
         (getattr(reference, names), getattr(window, names)) if by in {None, names} else None
         for names in ("sessions", "users")

@@ -233,7 +233,9 @@ class Run:
         rows = self.rows()
         count = rows.count(window)
         share = min(1.0, self._options.most_prompts / count.rows) if count.rows else 1.0
-        return self.embed(rows.sample(window, count, share, keep=True)), window
+        frame = self.embed(rows.sample(window, count, share, keep=True))
+        known = {key: column for key, column in frame.columns.items() if column.known}
+        return replace(frame, columns=known), window
 
     def _saved(self, name: str) -> Side:
         baseline = baselines.find(self._reader, name)

@@ -51,6 +51,7 @@ def test_a_golden_dataset_is_what_windows_are_compared_with(store):
     assert (saved.label, saved.rows, saved.embedder) == ("golden@1", 300, "ngrams-512-v1")
     log_day()
     same = against("golden")
+    assert same.line("prompt_length").blocks == "sessions"  # of the window; the dataset has none
     assert (same.verdict, same.reference) == ("no drift", "baseline golden@1")
     save_baseline("recipes", records(make=recipe), project="bot")
     assert against("recipes").line("embedding").verdict == "drift"
@@ -85,7 +86,7 @@ def test_a_stretch_of_a_table_is_saved_with_every_signal_it_has(store):
     log_day(rows=250)
     saved = save_baseline("day", table="bot/chats", window="1d", until=NOW)
     assert saved.rows == 250
-    assert {"prompt_length", "region"} <= set(saved.signals)
+    assert set(saved.signals) == {"prompt_length", "region"}
     report = against("day", signals=["prompt_length", "region", "embedding", "language"])
     assert [line.verdict for line in report.lines] == ["no drift"] * 4
 

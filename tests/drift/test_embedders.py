@@ -188,3 +188,20 @@ def test_erasing_a_row_erases_the_vector_made_of_it(store):
     assert (done.rows, done.derived, done.complete) == (1, 1, True)
     assert found.execute("SELECT count(*) FROM _vectors", tables=["_vectors"]).rows == [(2,)]
     found.close()
+
+
+def test_kept_vectors_go_by_age_as_rows_do(store):
+    from llmwatch import clock
+    from llmwatch.stream import spool
+    from llmwatch.stream.compact import compact
+    from llmwatch.stream.retention import sweep
+
+    with clock.use(now=lambda: 1_600_000_000_000_000):  # in 2020
+        held(store, Counting(), ["hi"], ["r1"])
+    spool.close_all()
+    project = store.project("local", "bot")
+    compact(project, "_vectors")
+    assert sweep(project).rows == 1
+    embedder = Counting()
+    held(store, embedder, ["hi"], ["r1"])
+    assert embedder.made == ["hi"]
