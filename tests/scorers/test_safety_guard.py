@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmwatch.scorers.safety.guard import guard
 from llmwatch.scorers.safety.policy import policy_of
@@ -142,6 +144,32 @@ def test_hostile_texts_of_50_mb_end():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+NASTY = "0123456789٣٤۵४५ ABCDEFPXYZabcxyz.:-/+()<>@=_\u200b\u0430\u0130\ud800\n,\"'"
+BITS = [
+    "IBAN DE89",
+    "RSSMRA85T",
+    "password=",
+    "sk-",
+    "eyJ",
+    "ignore all ",
+    "you are ",
+    "::",
+    "00",
+    "+49",
+    "data:a,",
+]
+
+
+@given(st.lists(st.one_of(st.text(NASTY, max_size=20), st.sampled_from(BITS)), max_size=12))
+def test_no_text_breaks_it(pieces):
+    text = "".join(pieces)
+    verdict = guard(text, role="input", policy="strict")
+    assert all(0 <= s.start < s.end <= len(text) for s in verdict.spans)
+    assert verdict.ok == (not verdict.reasons)
+    if verdict.ok:
+        assert verdict.redacted_text == text
 
 
 def test_it_needs_no_weave():

@@ -109,6 +109,8 @@ def _identities(text: str, start: int, end: int) -> Iterator[Span]:
     for shape in _SHAPES:
         for match in shape.pattern.finditer(text, start, end):
             value = match.group().translate(_SEPARATORS)
+            if not value.isascii():  # digits of other scripts have no place in these numbers
+                continue
             score = shape.score(value, text[max(0, match.start() - 40) : match.start()].lower())
             if score > 0:
                 yield _span(shape.kind, text, match.start(), match.end(), score)

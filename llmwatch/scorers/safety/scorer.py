@@ -29,7 +29,9 @@ class Safety(weave.Scorer):
     policy: `strict`, `balanced` or `lenient`: thresholds a check, and the checks that stop an answer as a guardrail.
     checks: only these of `pii`, `secrets`, `injection`, `insult`.
     thresholds: one's own, by check.
-    block_injection_at: as a guardrail, stop at an injection from this score up. Without it an injection is only flagged.
+    block_injection_at: as a guardrail, stop at an injection from this score up. Without it an injection is only flagged:
+        at 0.5 that is 97% and 89% of held-out attacks of two kinds it was trained on, 25% to 83% of a kind it was
+        not, 1% of ordinary text and 7% of harmless talk of prompts (docs/how-to/check-safety.md has the curve).
     moderation: a moderation model of OpenAI. Texts are then sent there; without it nothing leaves the machine.
     presidio: also ask Microsoft Presidio (`pip install "llmwatch[presidio]"`), which knows names with a language model.
     """
