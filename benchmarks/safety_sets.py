@@ -136,3 +136,11 @@ def pages(ordinary: list[str], count: int, length: int = 2_000) -> list[str]:
     """Texts of one length, of ordinary ones joined."""
     whole = "\n".join(ordinary)
     return [whole[start : start + length] for start in range(0, count * length, length)]
+
+
+def share(check: Callable[[str], bool], texts: list[str]) -> float:
+    return mean([check(text) for text in texts])
+
+
+def mean(flags: list[bool]) -> float:
+    return sum(flags) / max(1, len(flags))
