@@ -35,6 +35,7 @@ SCORERS = ("token_cost", "confidence", "safety")
 KILLED_AT = (0.2, 0.45, 0.7)
 CALLS_A_SECOND = 50
 SLOWER_AT_MOST = 2.0
+PRIORITY: int | None = None
 GROWS_AT_MOST = 1.3
 """The last third of the run may need so much more memory than the one before: what is noise, what is a leak."""
 _CONFIG = f"[scoring]\nbuiltin = {json.dumps(SCORERS)}\nprocesses = 2\n"
@@ -48,6 +49,15 @@ class Worker:
         env |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         command = [sys.executable, "-m", "llmwatch.worker", str(store)]
         self.process = subprocess.Popen(command, env=env)
+        if PRIORITY is not None:
+            self._raise_to(PRIORITY)
+
+    def _raise_to(self, priority: int) -> None:
+        """The worker gives way to everything else on the machine; for figures of a busy one, it does not."""
+        pid = self.process.pid
+        while os.getpriority(os.PRIO_PROCESS, pid) < 10:
+            time.sleep(0.02)
+        os.setpriority(os.PRIO_PROCESS, pid, priority)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -177,7 +187,12 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="6,000 rows")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--check", action="store_true", help="fail when a bar is missed")
+    parser.add_argument(
+        "--priority", type=int, metavar="NICE", help="of the worker; below 10 it needs root"
+    )
     args = parser.parse_args()
+    global PRIORITY
+    PRIORITY = args.priority
     rows = 6_000 if args.quick else args.rows
     with tempfile.TemporaryDirectory() as scratch:
         return measure(Path(scratch), rows, check=args.check)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("llmwatch.scoring")
 
 MOST_ROWS = 2048
-"""Rows in work at a time: what a killed worker scores once more, and what it holds in memory."""
+"""Rows in work at a time: what a lane holds in memory, and looks at once more when it was killed."""
 BEFORE_S = 3600.0
 """A scorer that is new also gets the rows recorded so long before it was first seen."""
 _REST_AFTER_S = 30.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmwatch import clock, settings
+from llmwatch import clock
 from llmwatch.errors import LlmwatchError, NotFound
 from llmwatch.names import parse_table
 from llmwatch.scoring import registered, results
@@ -199,8 +199,3 @@ async def _awaited(result: Any) -> Any:
 def _parts(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     for start in range(0, len(ids), size):
         yield ids[start : start + size]
-
-
-def default_table() -> str:
-    """Where traced calls go when nobody says."""
-    return f"{settings.current().project}/traces"
