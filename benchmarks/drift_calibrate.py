@@ -19,6 +19,7 @@ NOMINAL = 0.05
 SIZES = (200, 1000, 10_000)
 TRIALS = 2000
 _CHUNK = 50
+_ENOUGH = 200  # trials, to call a test conservative
 _KEY = "drift-calibrate-3"  # another when the tests change, so that old counts are not added to
 ALERT = "the job (alerts)"
 Counts = dict[str, list[int]]
@@ -123,7 +124,7 @@ def show(counts: dict[str, Counts]) -> list[str]:
             where = f"{test}, {column.replace('|', ', n=')}: {rejected / n:.3f} of {n}"
             if low > bar:
                 missed.append(where)
-            if rejected / n < 0.02 and test != ALERT:
+            if n >= _ENOUGH and rejected / n < 0.02 and test != ALERT:
                 quiet.append(where)
             row.append(f"{rejected / n:.3f}" + (" !" if low > bar else ""))
         print(f"| {test} | " + " | ".join(row) + " |")
