@@ -58,7 +58,11 @@ def main() -> int:
         }
         missed = exactly_once(server, store, given)
         missed += sampled(server, store, given)
-    print("; ".join(missed) if missed else "0 missing, 0 twice, 0 traces in part, weights off by 0: every bar was met")
+    print(
+        "; ".join(missed)
+        if missed
+        else "0 missing, 0 twice, 0 traces in part, weights off by 0: every bar was met"
+    )
     return 1 if missed and given.check else 0
 
 

@@ -136,8 +136,14 @@ class Routes:
             raise Refused(MISSING, f"no object {name}:{digest}") from None
         return {
             "obj": {
-                "project_id": project, "object_id": name, "digest": digest, "val": val,
-                "version_index": 0, "is_latest": 1, "kind": "object", "base_object_class": None,
+                "project_id": project,
+                "object_id": name,
+                "digest": digest,
+                "val": val,
+                "version_index": 0,
+                "is_latest": 1,
+                "kind": "object",
+                "base_object_class": None,
                 "created_at": "2026-01-01T00:00:00Z",
             }
         }
