@@ -43,7 +43,7 @@ class Detector:
     """Watches one column of numbers: length, latency, a score, or the distance of a vector to a centre.
 
     >>> detector = Detector(range(1000), run_length=10_000)
-    >>> alarms = [detector.add(500 + n % 500) for n in range(0, 7000, 7)]
+    >>> alarms = [detector.add(300 + 377 * n % 700) for n in range(1000)]
     >>> next(alarm.what for alarm in alarms if alarm)
     'higher values'
     """
