@@ -26,7 +26,7 @@ from llmwatch.store import Project, open_store
 
 DAY_US = 86_400_000_000
 DAYS = 29
-BAR_CPU_S, BAR_MB = 60.0, 1_500
+BAR_CPU_S, BAR_MB = 20.0, 800
 RUNS = {
     "prompt length": ["--signal", "prompt_length"],
     "length and embedding": [],
