@@ -66,4 +66,6 @@ def _told(result: Erased, as_json: bool, what: str) -> int:
         print_line(f"{result.rows} rows and {result.events} events {what}")
         for table, rows in result.by_table.items():
             print_line(f"  {rows} rows of {table}")
+        if result.derived:
+            print_line(f"  {result.derived} vectors and baseline entries made of them")
     return OK if result.complete else INCOMPLETE
