@@ -253,7 +253,8 @@ def tell(
     middle, last, growth = memory_growth(run)
     ratios = {f"p{int(q * 100)}": percentile(busy, q) / percentile(idle, q) for q in (0.5, 0.99)}
     print(
-        f"{run.rows:,} rows by {len(SCORERS)} scorers, worker killed {run.kills} times: {run.rows / run.alive_s:,.0f} rows/s"
+        f"{run.rows:,} rows by {len(SCORERS)} scorers, worker killed {run.kills} times: {run.rows / run.alive_s:,.0f} rows/s, "
+        f"{run.rows / run.cpu_s:,.0f} a processor second"
     )
     print(
         f"scored exactly once: {once:,} of {len(ids) * len(SCORERS):,} (row, scorer); twice: {twice}"
