@@ -15,6 +15,7 @@ from llmwatch.names import check_name
 EVENTS = "_events"
 VECTORS = "_vectors"
 BASELINES = "_baselines"
+PARTS = "_parts"
 DERIVED = (BASELINES, VECTORS)
 """Tables of what was made from rows, then from those; a line's `parent_id` is what it was made from, so that erasing
 the row erases it."""
