@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from llmwatch.board.changes import mark
 from llmwatch.board.searches import Searches
 from llmwatch.errors import InvalidBoard
 from llmwatch.store import EVENTS, Project
@@ -21,7 +21,6 @@ from llmwatch.stream.rows import shown_columns
 if TYPE_CHECKING:
     from llmwatch.stream.query import Result
 
-FRESH_S = 0.4
 SAMPLE = 20_000
 """Rows that are looked at to learn which columns have something in them."""
 _TYPES = {
@@ -62,7 +61,7 @@ class Source:
         self.project, self.table, self.reader = project, table, reader
         self._lock = threading.Lock()
         self._learnt: tuple[object, dict[str, Seen]] | None = None
-        self._extent: tuple[float, tuple[int, int] | None] | None = None
+        self._extent: tuple[str, tuple[int, int] | None] | None = None
         self.searches = Searches(self)
 
     @property
@@ -151,10 +150,10 @@ class Source:
         return self.reader.execute(sql, params, tables)
 
     def extent(self) -> tuple[int, int] | None:
-        """The times of the first and the last row, in microseconds, not older than a moment; None when there is no row."""
-        known = self._extent
-        if known is None or monotonic() - known[0] > FRESH_S:
-            known = self._extent = (monotonic(), self._ask_extent())
+        """The times of the first and the last row, in microseconds; None when there is no row. Asked when files changed."""
+        now, known = mark(self.project, self.table), self._extent
+        if known is None or known[0] != now:
+            known = self._extent = (now, self._ask_extent())
         return known[1]
 
     def _ask_extent(self) -> tuple[int, int] | None:
