@@ -74,7 +74,7 @@ function Page({ view, go, tables }: { view: View; go: Go; tables: { project: str
   const searchBox = useRef<HTMLInputElement>(null);
   const filterOpen = useRef<(() => void) | null>(null);
   const rows = useRef<TableHandle | null>(null);
-  const { changed, line } = useChanges(about ? base : "", live);
+  const { changed, line } = useChanges(about ? base : "", about?.mark ?? "", live);
 
   useEffect(() => {
     api.get<About>(base).then(setAbout, (failed: Error) => setError(failed.message));

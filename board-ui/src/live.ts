@@ -1,15 +1,17 @@
 /** A number that goes up when the table changed, no quicker than the page can ask again. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 export type Line = "live" | "waiting" | "paused";
 
-export function useChanges(base: string, on: boolean): { changed: number; line: Line } {
+export function useChanges(base: string, mark: string, on: boolean): { changed: number; line: Line } {
   const [changed, setChanged] = useState(0);
   const [line, setLine] = useState<Line>("waiting");
+  const first = useRef("");
+  if (!first.current) first.current = mark;
   useEffect(() => {
     if (!on || !base) return setLine("paused");
-    const source = new EventSource(`${base}/live`);
+    const source = new EventSource(`${base}/live?mark=${encodeURIComponent(first.current || mark)}`);
     let opened = false;
     source.addEventListener("open", () => {
       setLine("live");

@@ -17,6 +17,7 @@ export interface About {
   boards: string[];
   read_only: boolean;
   extent: [number, number] | null;
+  mark: string;
 }
 
 export interface Filter {

@@ -14,6 +14,7 @@ import orjson
 from llmwatch import settings as settings_
 from llmwatch.board import asks, export, live, media, pages, rows, saved, says, seeds, spec
 from llmwatch.board.answers import answer, encoded, safely, told
+from llmwatch.board.changes import mark
 from llmwatch.board.choice import choose, resolve
 from llmwatch.board.desk import AT_ONCE, Desk
 from llmwatch.board.source import Source
@@ -187,6 +188,7 @@ def _about(desk: Desk, source: Source) -> dict[str, Any]:
         "boards": saved.names(source.project),
         "read_only": desk.read_only,
         "extent": source.extent(),
+        "mark": mark(source.project, source.table),
     }
 
 
@@ -356,7 +358,8 @@ async def changes(desk: Desk, request: Request) -> Response:
     from starlette.responses import StreamingResponse
 
     return StreamingResponse(
-        live.changes(desk, _source(desk, request)), media_type="text/event-stream"
+        live.changes(desk, _source(desk, request), request.query_params.get("mark")),
+        media_type="text/event-stream",
     )
 
 

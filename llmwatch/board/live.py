@@ -15,9 +15,12 @@ LOOK_S = 0.5
 BEAT_S = 15.0
 
 
-async def changes(desk: Desk, source: Source) -> AsyncIterator[bytes]:
-    """Server-sent events: `changed` with a number that counts up, a comment now and then to keep the line."""
-    seen = await desk.run(mark, source.project, source.table)
+async def changes(desk: Desk, source: Source, seen: str | None) -> AsyncIterator[bytes]:
+    """Server-sent events: `changed` with a number that counts up, a comment now and then to keep the line.
+
+    `seen` is the mark that the page was given first: what came between then and now is a change too.
+    """
+    seen = seen or await desk.run(mark, source.project, source.table)
     number, quiet = 0, 0.0
     yield b"retry: 2000\n\n" + _event("open", number)
     while True:
