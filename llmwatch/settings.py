@@ -130,7 +130,7 @@ TABLE = (
 
 _BY_NAME = {setting.name: setting for setting in TABLE}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-SECTIONS = ("prices", "budgets", "drift", "scorers", "scoring", "forward")
+SECTIONS = ("prices", "budgets", "drift", "scorers", "scoring", "forward", "watch")
 """Tables of the settings files that are a capability's own; each checks what is in its own when it reads it."""
 ROOT_ENV = "LLMWATCH_SETTINGS_ROOT"
 PROJECT_MARKS = ("llmwatch.toml", "pyproject.toml", ".git")

@@ -1,0 +1,111 @@
+"""Metric sets as the settings files declare them: each `[[watch.metrics]]`.
+
+[[watch.metrics]]
+name = "checkout"
+table = "shop/traces"
+window = "5m"
+by = ["model", ["op", "version"]]
+latency = true
+errors = { categories = { OutOfStock = "invalid_input" } }
+kpi = [{ name = "resolved", value = "label.resolved" }]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from llmwatch import settings
+from llmwatch.errors import SettingsError
+from llmwatch.watch.sets import (
+    Baseline,
+    Check,
+    Cost,
+    Errors,
+    Family,
+    Health,
+    Kpi,
+    Latency,
+    MetricSet,
+    Predictions,
+    Quality,
+    Throughput,
+)
+
+_FAMILIES: Mapping[str, type[Any]] = {
+    "latency": Latency,
+    "throughput": Throughput,
+    "errors": Errors,
+    "cost": Cost,
+    "predictions": Predictions,
+    "health": Health,
+    "quality": Quality,
+    "kpi": Kpi,
+}
+_OWN = {field.name for field in fields(MetricSet)} - {"metrics"}
+
+
+def declared() -> list[MetricSet]:
+    """The metric sets of the settings files; `SettingsError` for one that cannot be."""
+    told, where = settings.section("watch")
+    listed = told.get("metrics", [])
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        raise SettingsError(f"metrics in {where} is a list of tables: write [[watch.metrics]]")
+    sets = [metric_set(one, where) for one in listed]
+    names = [one.name for one in sets]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise SettingsError(f"{where} has two metric sets called {', '.join(sorted(twice))}")
+    return sets
+
+
+def metric_set(told: Mapping[str, Any], where: str) -> MetricSet:
+    """One metric set out of its table in a settings file."""
+    name = told.get("name", "?")
+    if unknown := told.keys() - _OWN - _FAMILIES.keys():
+        raise SettingsError(
+            f"metric set {name} in {where} has no {', '.join(sorted(unknown))}; families are {', '.join(_FAMILIES)}"
+        )
+    families = [one for key in _FAMILIES if key in told for one in _families(key, told[key], where)]
+    given = {key: value for key, value in told.items() if key in _OWN}
+    if families:
+        given["metrics"] = families
+    try:
+        return MetricSet(**given)
+    except TypeError as error:
+        raise SettingsError(f"metric set {name} in {where}: {error}") from error
+
+
+def _families(key: str, told: Any, where: str) -> list[Family]:
+    if told is False:
+        return []
+    each = told if isinstance(told, list) else [{} if told is True else told]
+    if key == "health" and isinstance(told, list):
+        each = [{"checks": told}]
+    return [_family(key, one, where) for one in each]
+
+
+def _family(key: str, told: Any, where: str) -> Family:
+    if not isinstance(told, dict):
+        raise SettingsError(f"{key} in {where} is true or a table, not {told!r}")
+    options = {name: _option(name, value) for name, value in told.items()}
+    try:
+        return _FAMILIES[key](**options)  # type: ignore[no-any-return]
+    except TypeError as error:
+        raise SettingsError(f"{key} in {where}: {_plain(error)}") from error
+
+
+def _option(name: str, value: Any) -> Any:
+    if name == "baseline" and isinstance(value, dict):
+        return Baseline(**value)
+    if name == "checks":
+        return tuple(Check(**_as_tuples(one)) for one in value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _as_tuples(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in told.items()}
+
+
+def _plain(error: TypeError) -> str:
+    return str(error).partition("__init__() ")[2] or str(error)

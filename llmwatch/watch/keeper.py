@@ -1,0 +1,255 @@
+"""Keeps the metric sets of one project up to date: makes the cells of minutes that are over, and tells windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llmwatch import clock
+from llmwatch.stream.follow import RecordedReader
+from llmwatch.stream.query import Reader
+from llmwatch.stream.table import StreamTable
+from llmwatch.watch import kept, names
+from llmwatch.watch.arrivals import NEAR_US, Arrivals
+from llmwatch.watch.cells import EVERY_ROW, Cell, Groups, Maker
+from llmwatch.watch.compute import Measuring
+from llmwatch.watch.reading import read
+from llmwatch.watch.sets import MINUTE_S, MetricSet, seconds
+from llmwatch.watch.state import State
+from llmwatch.watch.windows import DAY_US, HOUR_US, MINUTE_US, SECOND_US, Window, window_of
+
+if TYPE_CHECKING:
+    from llmwatch.settings import Settings
+    from llmwatch.store import Project
+
+GRACE_US = 5 * SECOND_US
+"""A minute is made so long after its end; what is recorded later makes it anew."""
+AHEAD_US = 5 * MINUTE_US
+"""Rows whose clock is further ahead than this are not waited for."""
+BEHIND_US = DAY_US
+"""A set that is new begins with what was recorded since so long ago."""
+_AT_ONCE = 60
+_MOST_EMPTY = 60
+_HOURS_AT_ONCE = 24
+Minutes = dict[int, dict[int, Groups]]
+"""Minute -> group-by -> cells."""
+
+
+class Keeper:
+    """The watch's metrics of one project."""
+
+    def __init__(self, project: Project, sets: Sequence[MetricSet], settings: Settings) -> None:
+        self.project, self.sets, self._settings = project, tuple(sets), settings
+        self._reader, self._recorded = Reader(project, settings), RecordedReader(project, settings)
+        self._arrivals = Arrivals(project, settings, self._recorded, self._reader)
+        self._measuring = {
+            one.name: Measuring(project, one, settings, self._reader) for one in sets
+        }
+        self._results = StreamTable(f"{project.id}/{names.TABLE}", store=project.store.root)
+        self._due: dict[str, int] = {}
+
+    def close(self) -> None:
+        self._arrivals.close()
+        self._results.finish()
+        self._reader.close()
+        self._recorded.close()
+
+    def turn(self) -> bool:
+        """Take in what is new and tell what is due; True when there were rows to do something for."""
+        now = clock.now_us()
+        state = State.load(self.project)
+        makers = [self._measuring[one.name].maker for one in self.sets]
+        for maker in makers:
+            self._begin(maker, state, now - BEHIND_US)
+        found = self._arrivals.take(makers, state)
+        if found.any:
+            # before the followers' positions: what was taken in is in the state, or is given again
+            state.save(self.project)
+            for follower in found.followers:
+                follower.commit()
+        worked = [self._keep(self._measuring[one.name], state, now) for one in self.sets]
+        return found.any or any(worked)
+
+    def _begin(self, maker: Maker, state: State, since: int) -> None:
+        """A set that is new: the minutes of what was recorded lately."""
+        if maker.key not in state.spans:
+            start = since // MINUTE_US * MINUTE_US + MINUTE_US
+            state.spans[maker.key] = [start, start]
+            self._arrivals.look_back(maker, state, start)
+
+    # --- minutes -------------------------------------------------------------------------
+
+    def _keep(self, measuring: Measuring, state: State, now: int) -> bool:
+        """Make the minutes of a set that are over, then tell the windows they are in."""
+        measuring.state = state
+        touched = state.touched.setdefault(measuring.maker.key, set())
+        ready = sorted(m for m in touched if _is_over(m, m + MINUTE_US, now))
+        minute_by_minute = measuring.maker.set.window_s == MINUTE_S
+        for first in range(0, len(ready), _AT_ONCE):
+            chunk = ready[first : first + _AT_ONCE]
+            made = self._make(measuring, state, chunk)
+            if minute_by_minute:
+                for minute in chunk:
+                    self._tell_window(measuring, Window(minute, minute + MINUTE_US), made[minute])
+        self._pass(measuring, state, now)
+        if not minute_by_minute:
+            self._tell(measuring, state, ready, now)
+        self._tell_open(measuring, state, now)
+        touched.difference_update(ready)
+        if ready:
+            state.save(self.project)
+        return bool(ready)
+
+    def _pass(self, measuring: Measuring, state: State, now: int) -> None:
+        """What is due when another minute is over."""
+        span = state.spans[measuring.maker.key]
+        over = (now - GRACE_US) // MINUTE_US * MINUTE_US
+        if over > span[1]:
+            span[1] = over
+            self._put_hours_together(measuring, state, now)
+            self._tell_empty(measuring, state, now)
+            state.save(self.project)
+
+    def _make(self, measuring: Measuring, state: State, minutes: Sequence[int]) -> Minutes:
+        """Make the cells of these minutes anew, from their rows."""
+        maker = measuring.maker
+        made: Minutes = {minute: {} for minute in minutes}
+        ask = maker.ask(self._reader)
+        spans = [(minute, minute + MINUTE_US) for minute in minutes]
+        frame = read(self._reader, ask, spans, _recorded(state, maker.table, minutes))
+        for minute, number, groups in maker.minutes(frame):
+            made[minute][number] = groups
+        state.turn += 1
+        kept.write(
+            self.project, self._settings, maker.key, kept.MINUTE, _lines(maker, made), state.turn
+        )
+        hours = {minute // HOUR_US * HOUR_US for minute in minutes}
+        state.hours.setdefault(maker.key, set()).update(hours)
+        return made
+
+    def _put_hours_together(self, measuring: Measuring, state: State, now: int) -> None:
+        """Cells of hours that are over, so that long windows read few lines."""
+        maker = measuring.maker
+        hours = state.hours.get(maker.key, set())
+        for hour in sorted(h for h in hours if _is_over(h, h + HOUR_US + AHEAD_US, now))[
+            :_HOURS_AT_ONCE
+        ]:
+            for number in range(len(maker.set.groupings)):
+                minutes = kept.read_minutes(self._reader, maker, number, hour)
+                whole = maker.merge_groups(minutes.values())
+                line = [(hour, number, whole)]
+                kept.write(self.project, self._settings, maker.key, kept.HOUR, line, state.turn)
+            hours.discard(hour)
+
+    # --- windows -------------------------------------------------------------------------
+
+    def _tell(self, measuring: Measuring, state: State, minutes: Iterable[int], now: int) -> None:
+        """The windows of these minutes; one that lasts still is remembered."""
+        told = measuring.maker.set
+        lasting = state.lasting.setdefault(told.name, set())
+        for window in sorted({window_of(m, told.window_s, told.timezone) for m in minutes}):
+            if _is_over(window.start_us, window.end_us, now):
+                self._tell_window(measuring, window)
+                lasting.discard(window.start_us)
+            else:
+                lasting.add(window.start_us)
+
+    def _tell_window(
+        self,
+        measuring: Measuring,
+        window: Window,
+        made: Mapping[int, Groups] | None = None,
+        passed_s: float | None = None,
+    ) -> None:
+        """A row of `metrics` for each group of a window."""
+        told = measuring.maker.set
+        for number in range(len(told.groupings)):
+            groups = measuring.groups(window, number) if made is None else made.get(number, {})
+            for name, cell in self._of_interest(measuring, number, groups).items():
+                usual = measuring.baselines.usual(
+                    window, lambda past, n=number, g=name: measuring.groups(past, n).get(g)  # type: ignore[misc]
+                ) if measuring.baselines.any else ()  # fmt: skip
+                values = measuring.maker.values(cell, passed_s or window.length_s, usual)
+                self._results.log(_row(told, window, name, cell, values, closed=passed_s is None))
+
+    def _of_interest(self, measuring: Measuring, number: int, groups: Groups) -> Mapping[str, Cell]:
+        """The groups that had rows; of all rows together also that there was none."""
+        if number == 0 and EVERY_ROW not in groups:
+            empty = measuring.maker.empty(measuring.maker.ask(self._reader))
+            return {EVERY_ROW: empty}
+        return groups
+
+    def _tell_empty(self, measuring: Measuring, state: State, now: int) -> None:
+        """Windows in which nothing was recorded, from where the last turn stopped."""
+        told = measuring.maker.set
+        last = state.told.get(told.name)
+        over = window_of(now - GRACE_US, told.window_s, told.timezone).start_us
+        state.told[told.name] = over
+        if last is None or over - last > _MOST_EMPTY * told.window_s * SECOND_US:
+            return  # nobody was there to see
+        while last < over:
+            window = window_of(last, told.window_s, told.timezone)
+            if not measuring.groups(window):
+                self._tell_window(measuring, window, {})
+            last = window.end_us
+
+    def _tell_open(self, measuring: Measuring, state: State, now: int) -> None:
+        """Windows that were not over: now that they are, and as often as the set says."""
+        told = measuring.maker.set
+        lasting = state.lasting.setdefault(told.name, set())
+        windows = [window_of(start, told.window_s, told.timezone) for start in sorted(lasting)]
+        for window in windows:
+            if _is_over(window.start_us, window.end_us, now):
+                self._tell_window(measuring, window)
+                lasting.discard(window.start_us)
+        if told.every is None or now < self._due.get(told.name, 0):
+            return
+        self._due[told.name] = now + seconds(told.every) * SECOND_US
+        for window in windows:
+            if window.start_us < now < window.end_us:
+                passed = (now - window.start_us) / SECOND_US
+                self._tell_window(measuring, window, passed_s=passed)
+
+
+def _is_over(start_us: int, end_us: int, now: int) -> bool:
+    """Whether a time is past, or so far ahead that some clock is wrong."""
+    return end_us + GRACE_US <= now or start_us > now + AHEAD_US
+
+
+def _lines(maker: Maker, made: Minutes) -> Iterator[tuple[int, int, Groups]]:
+    """Also places without rows: they may have had some."""
+    for minute, by_number in made.items():
+        for number in range(len(maker.set.groupings)):
+            yield minute, number, by_number.get(number, {})
+
+
+def _recorded(state: State, table: str, minutes: Iterable[int]) -> tuple[int, int]:
+    """When the rows of these minutes can have been recorded."""
+    minutes = list(minutes)
+    first, last = min(minutes) - NEAR_US, max(minutes) + MINUTE_US + NEAR_US
+    strays = state.strays.get(table, {})
+    for hour in {minute // HOUR_US * HOUR_US for minute in minutes}:
+        if hour in strays:
+            first, last = min(first, strays[hour][0]), max(last, strays[hour][1] + SECOND_US)
+    return first, last
+
+
+def _row(
+    told: MetricSet,
+    window: Window,
+    group: str,
+    cell: Cell,
+    values: Mapping[str, Any],
+    *,
+    closed: bool,
+) -> dict[str, Any]:
+    return {
+        "set": told.name,
+        "table": told.table,
+        "window_start": window.start_us,
+        "window_s": told.window_s,
+        "group": group,
+        "n": cell[0],
+        "closed": closed,
+        **{name: value for name, value in values.items() if value is not None},
+    }
