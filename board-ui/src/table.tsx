@@ -69,11 +69,15 @@ export function RowsTable(props: Props) {
   now.current = loaded;
   const asking = useRef(new Set<string>());
   const full = useRef(new Set<string>());
+  const again = useRef(false);
 
   const load = useCallback(
     async (number: number, asOf: number | null, fresh: boolean) => {
       const mark = `${key}|${number}|${asOf}|${fresh ? "fresh" : ""}`;
-      if (asking.current.has(mark)) return;
+      if (asking.current.has(mark)) {
+        again.current ||= fresh;
+        return;
+      }
       asking.current.add(mark);
       if (fresh && question.search) onCount("searching…");
       try {
@@ -92,6 +96,10 @@ export function RowsTable(props: Props) {
         setError((failed as Error).message);
       } finally {
         asking.current.delete(mark);
+        if (again.current && fresh) {
+          again.current = false;
+          void load(number, asOf, true);
+        }
       }
     },
     [key],
