@@ -1,0 +1,152 @@
+"""The worker's part of alerts: a round over every project when metrics came or a minute passed, in a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from llmwatch import clock, faults
+from llmwatch.store import ensure
+from llmwatch.stream import fork
+
+if TYPE_CHECKING:
+    from llmwatch.settings import Settings
+    from llmwatch.store import Project, Store
+    from llmwatch.stream.query import Reader
+    from llmwatch.watch.channels.protocol import Channel
+    from llmwatch.watch.rounds import Round
+    from llmwatch.watch.rules import Rule
+
+_LOOK_EVERY_S = 5.0
+_LAST_ROUND_S = 15.0
+_TABLES = ("metrics", "drift", "alerts")
+
+
+class Alerting:
+    """Looks at the rules of every project that has metrics or drift runs, and sends what is due."""
+
+    name = "alerts"
+
+    def __init__(self) -> None:
+        self._readers: dict[str, Reader] = {}
+        self._seen: dict[str, object] = {}
+        self._thread: threading.Thread | None = None
+        self._next = 0.0
+        self._worked = False
+        self._stopping = False
+
+    def tick(self, store: Store, settings: Settings) -> bool:
+        if self._thread is not None and self._thread.is_alive():
+            return self._worked
+        worked, self._worked = self._worked, False
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _LOOK_EVERY_S
+            watched = [project for project in store.projects() if is_watched(project)]
+            if watched:
+                self._thread = threading.Thread(
+                    target=self._run,
+                    args=(watched, store, settings),
+                    name="llmwatch-alerts",
+                    daemon=True,
+                )
+                self._thread.start()
+        return worked
+
+    def finish(self, store: Store, settings: Settings) -> None:
+        """Everything that is due, now: for a worker that runs once."""
+        self.stop()
+        self._stopping = False
+        self._run([one for one in store.projects() if is_watched(one)], store, settings, once=True)
+        self.stop()
+
+    def stop(self) -> None:
+        """End the round that runs, and let go of what is held."""
+        self._stopping = True
+        if self._thread is not None:
+            self._thread.join(_LAST_ROUND_S)
+        readers, self._readers = self._readers, {}
+        for reader in readers.values():
+            reader.close()
+
+    def _run(
+        self, projects: Sequence[Project], store: Store, settings: Settings, *, once: bool = False
+    ) -> None:
+        from llmwatch.watch.channels.configured import configured
+        from llmwatch.watch.rules import declared
+
+        with faults.contained("no rule is looked at: the settings of the watch are wrong"):
+            rules, channels = declared(), configured(store.root)
+            for project in projects:
+                if not self._stopping:
+                    with faults.contained(f"the rules of {project.id} could not be looked at"):
+                        self._round(project, rules, channels, settings, once=once)
+
+    def _round(
+        self,
+        project: Project,
+        rules: Sequence[Rule],
+        channels: Sequence[Channel],
+        settings: Settings,
+        *,
+        once: bool,
+    ) -> None:
+        from llmwatch.stream.query import Reader
+        from llmwatch.watch import sending
+
+        with alone(project) as free:
+            if not free:
+                return
+            before = self._signature(project)
+            if once or before != self._seen.get(project.id):
+                reader = self._readers.setdefault(project.id, Reader(project, settings))
+                found = watch_once(reader, rules, channels)
+                self._worked |= bool(found.changed or found.messages)
+                self._seen[project.id] = before
+            sending.send(project, channels, once=once)
+
+    def _signature(self, project: Project) -> object:
+        """Changes when something was told, and every minute."""
+        files = tuple(one for table in _TABLES for one in _files(project, table))
+        return clock.now_us() // 60_000_000, files
+
+
+def watch_once(reader: Reader, rules: Sequence[Rule], channels: Sequence[Channel]) -> Round:
+    """One look at the rules of a project; what is to be told is lined up."""
+    from llmwatch.watch.rounds import look
+
+    return look(reader, rules, channels)
+
+
+def is_watched(project: Project) -> bool:
+    """Whether there is anything in it that rules look at."""
+    return any(
+        project.spool(table).is_dir() or project.lake(table).is_dir() for table in _TABLES[:2]
+    )
+
+
+def _files(project: Project, table: str) -> Iterator[tuple[str, int]]:
+    for directory in (project.spool(table), project.lake(table) / "_delta_log"):
+        try:
+            yield from sorted((one.name, one.stat().st_size) for one in os.scandir(directory))
+        except FileNotFoundError:
+            continue
+
+
+@contextmanager
+def alone(project: Project) -> Iterator[bool]:
+    """Whether this process may look at the project's rules now: another may be at it."""
+    path = project.lock("alerts")
+    ensure(path.parent)
+    fd = fork.open_held(path, os.O_RDWR | os.O_CREAT)
+    if not fork.lock(fd):
+        fork.close_only(fd)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        fork.let_go(fd)

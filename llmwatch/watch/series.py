@@ -1,0 +1,134 @@
+"""What rules look at: the metrics that were told of each window, and the runs of the drift job, as series in time."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+Value = float | None
+
+MINUTE_US = 60_000_000
+DAY_US = 86_400_000_000
+DRIFT = "drift"
+"""The name under which runs of the drift job stand among the metric sets."""
+EVERY_ROW = "{}"
+"""The group of all rows together."""
+
+
+@dataclass(frozen=True, order=True)
+class Source:
+    """Whose metrics they are: a set of a table, and a group of its rows (JSON text, as in the table `metrics`)."""
+
+    table: str
+    set: str
+    group: str = EVERY_ROW
+
+
+@dataclass
+class Series:
+    """Windows of one source in order, by the microsecond that they end at; what is not known of one is None."""
+
+    window_us: int
+    ends: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    values: dict[str, list[Value]] = field(default_factory=dict)
+
+    def add(self, end_us: int, rows: int, values: Mapping[str, Value]) -> None:
+        """A window; told anew, the last telling holds. Quick when they come in order."""
+        place = len(self.ends)
+        if place and end_us <= self.ends[-1]:
+            place = bisect_left(self.ends, end_us)
+        if place == len(self.ends) or self.ends[place] != end_us:
+            self.ends.insert(place, end_us)
+            self.rows.insert(place, rows)
+            for column in self.values.values():
+                column.insert(place, None)
+        self.rows[place] = rows
+        for name in self.values.keys() | values.keys():
+            self._column(name)[place] = values.get(name)
+
+    def _column(self, name: str) -> list[Value]:
+        if name not in self.values:
+            self.values[name] = [None] * len(self.ends)
+        return self.values[name]
+
+    def index(self, at_us: int) -> int | None:
+        """The place of the newest window that had ended then."""
+        found = bisect_right(self.ends, at_us) - 1
+        return found if found >= 0 else None
+
+    def value(self, metric: str, index: int) -> Value:
+        column = self.values.get(metric)
+        return column[index] if column is not None else None
+
+    def last(self, metric: str, index: int, count: int) -> list[float]:
+        """The newest `count` known values up to that window, oldest first."""
+        found: list[float] = []
+        for place in range(index, -1, -1):
+            value = self.value(metric, place)
+            if value is not None:
+                found.append(value)
+                if len(found) == count:
+                    break
+        return found[::-1]
+
+    def between(self, metric: str, after_us: int, until_us: int) -> list[float]:
+        """The known values of windows that ended after one time and by the other."""
+        places = range(bisect_right(self.ends, after_us), bisect_right(self.ends, until_us))
+        return [value for i in places if (value := self.value(metric, i)) is not None]
+
+    def told(self, pattern: str) -> Iterable[str]:
+        """The metrics of this source with such a name (`features/*_null_rate`)."""
+        return sorted(name for name in self.values if fnmatchcase(name, pattern))
+
+
+@dataclass
+class Known:
+    """Everything that a look at the rules has before it."""
+
+    series: dict[Source, Series] = field(default_factory=dict)
+
+    def of(self, source: Source, window_us: int) -> Series:
+        if source not in self.series:
+            self.series[source] = Series(window_us)
+        return self.series[source]
+
+    def sources(
+        self, metric: str, set_: str | None, table: str | None, by: Sequence[str]
+    ) -> list[Source]:
+        """Those that tell a metric. Where no set is named, the one of each table with the shortest windows."""
+        found = [
+            source
+            for source, series in self.series.items()
+            if (set_ is None or source.set == set_)
+            and (table is None or source.table == table)
+            and keys_of(source.group) == frozenset(by)
+            and any(True for _ in series.told(metric))
+        ]
+        return sorted(found if set_ is not None else self._one_set_a_table(found))
+
+    def _one_set_a_table(self, sources: Sequence[Source]) -> list[Source]:
+        chosen: dict[str, tuple[int, str]] = {}
+        for source in sources:
+            offered = self.series[source].window_us, source.set
+            chosen[source.table] = min(chosen.get(source.table, offered), offered)
+        return [source for source in sources if source.set == chosen[source.table][1]]
+
+
+def keys_of(group: str) -> frozenset[str]:
+    """The dimensions of a group.
+
+    >>> sorted(keys_of('{"model": "small", "op": "answer"}'))
+    ['model', 'op']
+    """
+    import orjson
+
+    if group == EVERY_ROW:
+        return frozenset()
+    try:
+        told = orjson.loads(group)
+    except ValueError:
+        return frozenset()
+    return frozenset(told) if isinstance(told, dict) else frozenset()
