@@ -17,6 +17,7 @@ SUBSCRIBERS = (
     "llmwatch.drift.watching:Watching",
     "llmwatch.drift.scheduled:Scheduled",
     "llmwatch.forward.subscriber:Forwarding",
+    "llmwatch.watch.sinks.recording:Recording",
     "llmwatch.watch.subscriber:Watch",
 )
 
