@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from llmwatch import lazily as _lazily
 from llmwatch.backend import seam as _seam
 
 if TYPE_CHECKING:
@@ -101,16 +101,4 @@ _PARTS = frozenset({"drift"})
 # `weave.init` without a W&B key is ours, whichever of the two packages is imported first.
 _seam.install()
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PARTS:
-        return import_module(f"llmwatch.{name}")
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_WHERE[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = _lazily.names(__name__, _WHERE, _PARTS)

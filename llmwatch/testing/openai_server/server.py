@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import socketserver
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 from llmwatch import clock
+from llmwatch.testing.listener import LocalServer
 
 from .answers import default_reply
 from .endpoints import Endpoints
@@ -23,15 +20,15 @@ from .request import Request
 from .tokens import Splitter, rough
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
 Delay = float | Callable[[Request], float]
 
 
-class OpenAIServer:
+class OpenAIServer(LocalServer):
     """A small OpenAI-compatible server; see `openai_server` for what it takes."""
+
+    handler = Handler
 
     def __init__(
         self,
@@ -52,13 +49,11 @@ class OpenAIServer:
         self.faults = Faults()
         self.delay = delay
         self.token_delay = token_delay
-        self.port = port
         self._requests: deque[Request] = deque(maxlen=keep_requests)
         self._seen: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._listener: _Listener | None = None
-        self._thread: threading.Thread | None = None
+        super().__init__(port)
 
     @property
     def url(self) -> str:
@@ -78,40 +73,12 @@ class OpenAIServer:
             return list(self._requests)
 
     def start(self) -> Self:
-        """Listen, in a thread of its own; a server that runs already is left alone."""
-        if self._listener is None:
-            self._stopping.clear()
-            self._listener = _Listener(self)
-            self.port = self._listener.server_address[1]
-            serve = self._listener.serve_forever
-            self._thread = threading.Thread(
-                target=serve, args=(0.05,), name="openai-server", daemon=True
-            )
-            self._thread.start()
-        return self
+        self._stopping.clear()
+        return super().start()
 
     def close(self) -> None:
-        """Stop, cutting open connections off, and wait until every thread is gone."""
-        listener, thread = self._listener, self._thread
-        if listener is None or thread is None:
-            return
         self._stopping.set()
-        listener.shutdown()
-        thread.join()
-        listener.close_connections()
-        listener.server_close()
-        self._listener = self._thread = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+        super().close()
 
     def receive(self, request: Request) -> Trouble:
         """Remember a request, and say what is to go wrong with it."""
@@ -136,38 +103,3 @@ class OpenAIServer:
 
 def _seconds() -> int:
     return clock.now_us() // 1_000_000
-
-
-class _Listener(ThreadingHTTPServer):
-    """Accepts connections, and keeps each with its thread so that both can be ended."""
-
-    daemon_threads = True  # a script that forgets to close the server must still end
-    request_queue_size = 128
-
-    def __init__(self, server: OpenAIServer) -> None:
-        self._open: dict[socket.socket, threading.Thread] = {}
-        handler = type("BoundHandler", (Handler,), {"host": server})
-        super().__init__(("127.0.0.1", server.port), handler)
-
-    def server_bind(self) -> None:
-        # HTTPServer asks the resolver for the host's name here; a test server looks nothing up
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
-
-    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
-        thread = threading.Thread(
-            target=self.process_request_thread, args=(request, client_address), daemon=True
-        )
-        self._open[request] = thread
-        thread.start()
-
-    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
-        super().shutdown_request(request)
-        self._open.pop(request, None)
-
-    def close_connections(self) -> None:
-        """Cut every connection, so that the threads waiting on them end, and wait for them."""
-        for connection, thread in list(self._open.items()):
-            with contextlib.suppress(OSError):  # the client or its thread was quicker
-                connection.shutdown(socket.SHUT_RDWR)
-            thread.join()

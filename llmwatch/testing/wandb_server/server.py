@@ -5,29 +5,23 @@ from __future__ import annotations
 import base64
 import contextlib
 import socket
-import socketserver
-import threading
 import time
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import orjson
 
+from llmwatch.testing.listener import LocalServer
 from llmwatch.testing.wandb_server.faults import Faults
 from llmwatch.testing.wandb_server.kept import Kept
 from llmwatch.testing.wandb_server.routes import Lines, Refused, Routes
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
 
 LARGEST_BODY = 32 << 20
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
 
-class WandbServer:
+class WandbServer(LocalServer):
     """W&B's stand-in; see `wandb_server` for how it is used."""
 
     def __init__(
@@ -41,12 +35,10 @@ class WandbServer:
         self.kept = Kept()
         self.faults = Faults(seed)
         self.routes = Routes(self.kept, entity)
-        self.port = port
         self.largest_body = largest_body
         self.paths: Counter[str] = Counter()
         self.bodies: Counter[str] = Counter()
-        self._listener: _Listener | None = None
-        self._thread: threading.Thread | None = None
+        super().__init__(port)
 
     @property
     def url(self) -> str:
@@ -60,39 +52,6 @@ class WandbServer:
             "WANDB_API_KEY": KEY,
             "WANDB_ERROR_REPORTING": "false",
         }
-
-    def start(self) -> Self:
-        """Listen, in a thread of its own, at the same port each time."""
-        if self._listener is None:
-            self._listener = _Listener(self)
-            self.port = int(self._listener.server_address[1])
-            self._thread = threading.Thread(
-                target=self._listener.serve_forever, args=(0.02,), name="wandb-server", daemon=True
-            )
-            self._thread.start()
-        return self
-
-    def close(self) -> None:
-        """Stop listening and cut every connection; what was kept stays."""
-        listener, thread = self._listener, self._thread
-        if listener is None or thread is None:
-            return
-        listener.shutdown()
-        thread.join()
-        listener.close_connections()
-        listener.server_close()
-        self._listener = self._thread = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -189,38 +148,4 @@ def _form(raw: bytes, boundary: str) -> dict[str, Any]:
     return fields
 
 
-class _Listener(ThreadingHTTPServer):
-    """Accepts connections, and keeps each so that all can be cut."""
-
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 128
-
-    def __init__(self, host: WandbServer) -> None:
-        self._open: set[socket.socket] = set()
-        super().__init__(
-            ("127.0.0.1", host.port), type("BoundHandler", (_Handler,), {"host": host})
-        )
-
-    def server_bind(self) -> None:
-        # HTTPServer asks the resolver for the host's name here; a test server looks nothing up
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._open.add(connection)
-        return connection, address
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed in the middle of a request is no news."""
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def close_connections(self) -> None:
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+WandbServer.handler = _Handler
