@@ -8,7 +8,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +26,13 @@ _AT_ONCE = 16
 """Rows that an async scorer has in work at a time."""
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """Stands for a row whose recorded JSON is none: it must not end the process over and over."""
+
+    why: str
+
+
 class Child:
     """Answers tasks until its parent is gone."""
 
@@ -36,7 +44,7 @@ class Child:
     def run(self) -> None:
         while True:
             task = wire.receive_task(self._tasks)
-            rows = [protocol.parsed(row) for row in task["rows"]]
+            rows = [_parsed(row) for row in task["rows"]]
             for piece in task["pieces"]:
                 spec = task["specs"][piece.scorer]
                 self._answer(self._answered(spec, task["project"], [rows[n] for n in piece.rows]))
@@ -70,6 +78,12 @@ class Child:
         return scorer
 
     def _score(self, scorer: Any, spec: Spec, rows: Sequence[Any]) -> list[Any]:
+        """A result for each row; one that cannot be read has failed, and the scorer gets the others."""
+        whole = [row for row in rows if not isinstance(row, Unreadable)]
+        results = iter(self._results(scorer, spec, whole))
+        return [{"error": row.why} if isinstance(row, Unreadable) else next(results) for row in rows]
+
+    def _results(self, scorer: Any, spec: Spec, rows: Sequence[Any]) -> list[Any]:
         if isinstance(scorer, protocol.ScoresRows) and len(rows) > 1:
             try:
                 return [said(result) for result in protocol.score_many(scorer, rows)]
@@ -100,6 +114,13 @@ class Child:
             return outcome
 
         return list(await asyncio.gather(*map(one, results)))
+
+
+def _parsed(row: Mapping[str, Any]) -> Any:
+    try:
+        return protocol.parsed(row)
+    except (ValueError, RecursionError) as error:
+        return Unreadable(f"the row cannot be read: {described(error)}")
 
 
 async def _within(result: Awaitable[Any], timeout_s: float) -> Any:

@@ -28,6 +28,12 @@ def values(name: str) -> list[object]:
     return [event["value"] for event in said() if event["name"] == name]
 
 
+def nested(value: object, levels: int) -> object:
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 # --- what is scored ----------------------------------------------------------------------
 
 
@@ -313,3 +319,13 @@ def test_work_that_is_interrupted_records_nothing(tmp_path: Path) -> None:
     chosen.close()
     assert said() == []
     assert said(results.FAILED) == []
+
+
+@pytest.mark.parametrize(
+    "unreadable", [float("nan"), {"_type": 1, "of": nested("", 900)}], ids=["NaN", "nested too deep"]
+)
+def test_a_row_that_cannot_be_read_fails_alone(tmp_path: Path, unreadable: object) -> None:
+    bad, good = call(output=unreadable), call()
+    run(lane(tmp_path, "length"))
+    assert set(scored()) == {(good, "length")}
+    assert [failure["row_id"] for failure in said(results.FAILED)] == [bad]
