@@ -20,7 +20,7 @@ SIZES = (200, 1000, 10_000)
 TRIALS = 2000
 _CHUNK = 50
 _ENOUGH = 200  # trials, to call a test conservative
-_KEY = "drift-calibrate-3"  # another when the tests change, so that old counts are not added to
+_KEY = "drift-calibrate-4"  # another when the tests change, so that old counts are not added to
 ALERT = "the job (alerts)"
 Counts = dict[str, list[int]]
 

@@ -14,6 +14,7 @@ from typing import Any, TypeGuard, Union
 import numpy as np
 import numpy.typing as npt
 
+from llmwatch.drift import stretches
 from llmwatch.drift.finding import MINIMUM_BLOCKS
 
 BLOCKS = 1400
@@ -47,26 +48,11 @@ def chosen(
     if not _present(times_us):
         return (None, None), "rows"
     reference, window = (np.asarray(side, dtype=np.int64) for side in times_us)
-    rows = max(1, min(len(reference), len(window)) * 3 // (4 * minimum))
-    return (_stretches(reference, rows), _stretches(window, rows)), "stretches of time"
+    return stretches.cut(reference, window, minimum), "stretches of time"
 
 
 def _present(sides: Sides) -> TypeGuard[tuple[Sequence[Any], Sequence[Any]]]:
     return sides is not None and all(side is not None and len(side) for side in sides)
-
-
-def _stretches(times: npt.NDArray[np.int64], rows: int) -> npt.NDArray[np.int64]:
-    """About `rows` rows that follow each other are one stretch; it ends where nothing came for longest."""
-    order = np.argsort(times, kind="stable")
-    pauses = np.diff(times[order])
-    first = rows - rows // 2 - 1  # the ends are looked for half a stretch around every `rows` rows
-    looked_at = pauses[first:][: (len(pauses) - first) // rows * rows].reshape(-1, rows)
-    ends = first + np.arange(len(looked_at)) * rows + looked_at.argmax(axis=1)
-    starts = np.zeros(len(times), dtype=np.int64)
-    starts[ends + 1] = 1
-    stretch = np.empty(len(times), dtype=np.int64)
-    stretch[order] = np.cumsum(starts)
-    return stretch
 
 
 def count(groups: Groups, rows: int) -> int:
@@ -84,6 +70,8 @@ class Design:
     blocks: tuple[int, int]
     """Blocks of each side as they came, before small ones were put together."""
     seed: int
+    stratum: npt.NDArray[np.int64]
+    """For each block, the part of the day in which it is exchanged; all the same where blocks have no time."""
 
     @property
     def rows(self) -> npt.NDArray[np.float32]:
@@ -119,6 +107,26 @@ class Design:
         flat = np.bincount(cells, minlength=self.total * n_bins)
         return flat.reshape(self.total, n_bins).astype(np.float32)
 
+    def alike(self, sums: Floats) -> npt.NDArray[np.float32]:
+        """The sums over blocks without what all rows of a stratum have more than others: the hour is no drift."""
+        if not self.stratum.any():
+            return np.asarray(sums, np.float32)
+        rows = self.rows.astype(np.float64)
+        whole = np.zeros((int(self.stratum.max()) + 1, sums.shape[1] + 1))
+        np.add.at(whole, self.stratum, np.column_stack([sums, rows]))
+        usual = whole[:, :-1] / np.maximum(whole[:, -1:], 1)
+        usual -= sums.sum(axis=0, dtype=np.float64) / rows.sum()
+        return np.asarray(sums - rows[:, None] * usual[self.stratum], np.float32)
+
+    def deviations(self, sums: Floats) -> Floats:
+        """Standard deviations of the window's surplus of such sums when blocks are exchanged."""
+        rows = self.rows[:, None]
+        centred = self.alike(sums) - rows * (sums.sum(axis=0) / rows.sum())
+        n = np.bincount(self.stratum)
+        of_window = np.bincount(self.stratum[self.n_reference :], minlength=len(n))
+        each = of_window * (n - of_window) / np.maximum(n * (n - 1), 1)
+        return np.asarray(np.sqrt(each[self.stratum] @ centred**2))
+
     def exchanges(
         self, times: int
     ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
@@ -127,21 +135,40 @@ class Design:
         The first row of all is how it really was. Later chunks have the same rows and the blocks in
         another order: a shuffle of a shuffle, at a tenth of the price.
         """
-        packed = _shuffled(self.n_reference, self.n_window, self.seed)
+        packed = _shuffled(self.n_reference, self.n_window, self.seed, self.stratum.tobytes())
         rows = np.unpackbits(packed, axis=1, count=self.total).astype(np.float32)
         order = np.arange(self.total)
         for number in range(-(-times // CHUNK)):
             yield rows[: times - number * CHUNK], order
-            order = np.random.default_rng([self.seed, number]).permutation(self.total)
+            order = _permutation(np.random.default_rng([self.seed, number]), self.stratum)
 
 
 @lru_cache(maxsize=24)
-def _shuffled(n_reference: int, n_window: int, seed: int) -> Any:
+def _shuffled(n_reference: int, n_window: int, seed: int, strata: bytes) -> Any:
     """A chunk of exchanges, packed to bits; kept, as the signals of a run have the same blocks."""
     label = np.zeros((CHUNK, n_reference + n_window), dtype=np.uint8)
     label[:, n_reference:] = 1
-    np.random.default_rng([seed, n_reference, n_window]).permuted(label[1:], axis=1, out=label[1:])
+    random = np.random.default_rng([seed, n_reference, n_window])
+    stratum = np.frombuffer(strata, np.int64)
+    if not stratum.any():
+        random.permuted(label[1:], axis=1, out=label[1:])
+        return np.packbits(label, axis=1)
+    for part in range(int(stratum.max()) + 1):
+        blocks = np.flatnonzero(stratum == part)
+        label[1:, blocks] = random.permuted(label[1:, blocks], axis=1)
     return np.packbits(label, axis=1)
+
+
+def _permutation(
+    random: np.random.Generator, stratum: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Another order of blocks, each in a place of its own stratum."""
+    if not stratum.any():
+        return random.permutation(len(stratum))
+    order = np.empty(len(stratum), np.int64)
+    mixed = np.lexsort((random.random(len(stratum)), stratum))
+    order[np.argsort(stratum, kind="stable")] = mixed
+    return order
 
 
 def design(
@@ -162,7 +189,19 @@ def design(
         _together(codes, n_blocks, together, most, random) for codes, n_blocks in sides
     )
     block = np.concatenate([reference, np.where(window < 0, -1, window + n_reference)])
-    return Design(block, n_reference, n_window, whole, seed)
+    stratum = _strata(groups, block, n_reference, n_window)
+    return Design(block, n_reference, n_window, whole, seed, stratum)
+
+
+def _strata(
+    groups: tuple[Groups, Groups], block: npt.NDArray[np.int64], n_reference: int, n_window: int
+) -> npt.NDArray[np.int64]:
+    """Of stretches of time their part of the day; whatever else blocks are, they are one stratum."""
+    if not all(isinstance(g, np.ndarray) and g.dtype == stretches.STRETCH for g in groups):
+        return np.zeros(n_reference + n_window, np.int64)
+    at = np.zeros(n_reference + n_window, np.int64)
+    at[block[block >= 0]] = np.concatenate([g["at"] for g in groups])[block >= 0]  # type: ignore[index,call-overload]
+    return stretches.strata(at, n_reference)
 
 
 def _together(

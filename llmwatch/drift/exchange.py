@@ -27,6 +27,7 @@ def exchange(
     """
     observed: Floats
     extreme: Floats
+    sums = design.alike(sums)
     for times in TIMES:
         observed, extreme = _count(design, sums, statistics, times)
         if (extreme[:first] >= _EXTREME_ENOUGH).all():

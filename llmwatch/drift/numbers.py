@@ -121,7 +121,7 @@ def _parts(ranked: _Ranked, made: Design, known: tuple[float | None, float]) -> 
     rows = made.rows[:, None]
     scores = np.stack([made.totals(score[ranked.place]) for score in ranked.scores.T], axis=1)
     counts = made.counts(ranked.bins, len(ranked.steps) + 1)
-    tests = _Tests(k, _deviations(scores, rows, made), counts.sum(axis=0), ranked.steps)
+    tests = _Tests(k, _spread(scores, made), counts.sum(axis=0), ranked.steps)
     observed, p = exchange(made, np.hstack([rows, scores, counts]), tests, first=2)
     n_reference, n_window = (
         float(rows[: made.n_reference].sum()),
@@ -147,11 +147,9 @@ def _parts(ranked: _Ranked, made: Design, known: tuple[float | None, float]) -> 
     )
 
 
-def _deviations(scores: Floats, rows: Floats, made: Design) -> Floats:
+def _spread(scores: Floats, made: Design) -> Floats:
     """Standard deviations of the window's sums when blocks are exchanged; infinite where all are alike."""
-    centred = scores - rows * (scores.sum(axis=0) / rows.sum())
-    n = made.total
-    spread = np.sqrt((centred**2).sum(axis=0) * made.n_window * made.n_reference / (n * (n - 1)))
+    spread = made.deviations(scores)
     return np.where(spread > 1e-6, spread, np.inf)
 
 

@@ -79,3 +79,67 @@ def test_as_many_groups_as_rows_are_needed():
 
     with pytest.raises(ValueError, match="3 groups were given for 300 rows"):
         numbers.compare(range(300), range(300), groups_window=[1, 2, 3])
+
+
+DAY = 86_400_000_000
+
+
+def rhythm(seed, days, rows_a_day):
+    """Times, and a value that depends on the hour and on nothing else but chance."""
+    random = np.random.default_rng(seed)
+    hours = random.random(len(days) * rows_a_day)
+    times = np.repeat(days, rows_a_day) * DAY + (hours * DAY).astype(np.int64)
+    return times, 1.5 * np.sin(2 * np.pi * hours) + random.standard_normal(len(hours))
+
+
+def test_a_stretch_is_exchanged_only_with_stretches_of_about_its_time_of_day():
+    (reference, _), (window, _) = rhythm(1, [0, 7, 14, 21], 250), rhythm(2, [28], 1000)
+    groups, _ = blocks.chosen(times_us=(reference, window))
+    made = blocks.design((1000, 1000), groups)
+    assert made.stratum.max() >= 9
+    of_window = np.bincount(made.stratum[made.n_reference :], minlength=made.stratum.max() + 1)
+    part = np.eye(len(of_window))[made.stratum]
+    for dealt, order in made.exchanges(1500):
+        assert (dealt @ part[order] == of_window).all()
+        assert sorted(order) == list(range(made.total))
+
+
+def test_what_changes_with_the_hour_hides_no_change():
+    from llmwatch.drift import numbers
+
+    (reference, before), (window, now) = rhythm(1, [0, 7, 14, 21], 250), rhythm(2, [28], 1000)
+    (ref, win), _ = blocks.chosen(times_us=(reference, window))
+    same = numbers.compare(before, now, groups_reference=ref, groups_window=win)
+    moved = numbers.compare(before, now + 0.4, groups_reference=ref, groups_window=win)
+    anywhere = numbers.compare(
+        before, now + 0.4, groups_reference=ref["number"], groups_window=win["number"]
+    )
+    assert same.p > 0.05
+    assert moved.p < 0.005
+    assert anywhere.p > 0.05  # as it was when stretches of all hours were exchanged
+
+
+def test_a_window_at_hours_that_the_reference_lacks_is_exchanged_with_all_of_it():
+    random = np.random.default_rng(1)
+    morning, evening = (
+        (np.sort(random.random(1000)) * DAY / 24 + DAY * hour / 24).astype(np.int64)
+        for hour in (8, 20)
+    )
+    groups, _ = blocks.chosen(times_us=(morning, evening))
+    assert not blocks.design((1000, 1000), groups).stratum.any()
+
+
+def test_a_night_that_only_the_window_has_is_compared_with_what_is_near_it():
+    random = np.random.default_rng(1)
+    usual = (np.sort(random.random(2000)) * DAY / 2 + DAY / 2).astype(np.int64)
+    night = np.sort(np.append(usual[::2], (random.random(400) * DAY / 4).astype(np.int64)))
+    groups, _ = blocks.chosen(times_us=(usual, night))
+    made = blocks.design((len(usual), len(night)), groups)
+    window = made.stratum[made.n_reference :]
+    assert np.isin(window, made.stratum[: made.n_reference]).mean() >= 0.9
+
+
+def test_a_week_has_a_rhythm_of_days():
+    times = np.arange(0, 7 * DAY, DAY // 200)
+    (_, window), _ = blocks.chosen(times_us=(times, times + 7 * DAY))
+    assert np.ptp(window["at"]) > 5 * DAY
