@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 ROW, FEEDBACK, DELETION = "row", "feedback", "deletion"
 MOST_NAMES = 20_000
+CLOCKS_DIFFER_US = 3_600_000_000
+"""What takes an event back was recorded after it, by clocks that differ by no more than this."""
 _UNFIT = (
     Rejected,
     ValueError,
@@ -248,10 +250,24 @@ class Events:
         meant = _meant(events, self._wanted, self._state)
         self._take_back([e for e in meant if e.get("deletes") or e.get("replaces")])
         said = [e for e in meant if e["kind"] in feedback.KINDS and not e.get("deletes")]
-        early = self._send(said)
+        early = self._send(self._live(said))
         if may_wait:
             since = [(e["id"], e["row_id"], wire.microseconds(e["ts"])) for e in early]
             self._state.run_many("INSERT OR IGNORE INTO waiting VALUES (?, ?, ?)", since)
+
+    def _live(self, events: Sequence[Row]) -> list[Row]:
+        """Those that were not taken back or replaced before their turn: such ones never leave."""
+        if not events:
+            return []
+        since = min(wire.microseconds(event["ts"]) or 0 for event in events) - CLOCKS_DIFFER_US
+        found = self._reader.execute(
+            f'SELECT unnest([replaces, deletes]) FROM main."{EVENTS}" '
+            "WHERE (replaces IS NOT NULL OR deletes IS NOT NULL) AND ts >= make_timestamptz(?::BIGINT)",
+            [since],
+            [EVENTS],
+        )
+        undone = {row[0] for row in found.rows}
+        return [event for event in events if event["id"] not in undone]
 
     def _send(self, events: Sequence[Row]) -> list[Row]:
         """Send the events whose row was sent, and those that are about no row; returns the others."""

@@ -188,6 +188,26 @@ def test_feedback_that_is_taken_back_is_taken_back_there(sending):
     assert set(sending.feedback) == {kept}
 
 
+def test_feedback_that_is_taken_back_or_edited_before_its_turn_never_leaves(sending):
+    from llmwatch.stream import events
+
+    table = sending.table()
+    row_id = table.add({"text": "hi"})
+    gone = table.say("feedback", "note", "said in anger", row_id=row_id)
+    events.take_back(sending.project, gone)
+    first = table.say("feedback", "rating", {"stars": 1}, row_id=row_id)
+    edited = events.add(
+        sending.project,
+        kind="feedback",
+        name="rating",
+        value={"stars": 5},
+        row_id=row_id,
+        replaces=first,
+    )
+    sending.send_all()
+    assert set(sending.feedback) == {edited}
+
+
 def test_what_is_published_arrives_whether_or_not_a_row_refers_to_it(sending):
     weave.publish(weave.Dataset(name="golden", rows=[{"q": 1}, {"q": 2}]))
     sending.send_all()
