@@ -23,6 +23,7 @@ from llmwatch.watch.wording import one_line
 if TYPE_CHECKING:
     from llmwatch.store import Project
     from llmwatch.stream.query import Reader
+    from llmwatch.stream.table import StreamTable
 
 TABLE = "alerts"
 _ABOUT = ("firing", "reopened", "escalated", "resolved", "silenced", "dismissed", "notified")
@@ -68,9 +69,8 @@ class Log:
     """Writes rows of the history of a project."""
 
     def __init__(self, project: Project) -> None:
-        from llmwatch.stream.table import StreamTable
-
-        self._table = StreamTable(f"{project.id}/{TABLE}", store=project.store.root)
+        self._project = project
+        self._table: StreamTable | None = None
 
     def changed(self, rule: Rule, key: Key, track: Track, change: Change) -> None:
         self._add(
@@ -106,7 +106,9 @@ class Log:
         self._log(state="unsilence", silence=id_, by=by, at_us=clock.now_us())
 
     def close(self) -> None:
-        self._table.finish()
+        """Have what was written on the disk."""
+        if self._table is not None:
+            self._table.finish()
 
     def _add(self, state: str, rule: Rule, key: Key, track: Track, **told: Any) -> None:
         source = key.source
@@ -117,6 +119,10 @@ class Log:
         )  # fmt: skip
 
     def _log(self, **told: Any) -> None:
+        if self._table is None:  # most looks have nothing to write
+            from llmwatch.stream.table import StreamTable
+
+            self._table = StreamTable(f"{self._project.id}/{TABLE}", store=self._project.store.root)
         self._table.log({key: value for key, value in told.items() if value is not None})
 
 

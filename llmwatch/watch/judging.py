@@ -57,7 +57,7 @@ def follow(rule: Rule, key: Key, known: Known, track: Track, now_us: int) -> Ite
     series = known.series[key.source]
     when = _of_metric(rule, key)
     window_us = MINUTE_US if rule.by_the_clock else series.window_us
-    for at_us in _times(rule, series, track, now_us):
+    for at_us in _times(rule, key, series, track, now_us):
         held = when.holds(known, key.source, at_us)
         for change in step(rule, key, track, at_us, window_us, held):
             yield Changed(rule, key, track, change)
@@ -72,7 +72,7 @@ def _of_metric(rule: Rule, key: Key):  # type: ignore[no-untyped-def]
     return replace(rule.when, metric=key.metric)  # type: ignore[type-var]
 
 
-def _times(rule: Rule, series: Series, track: Track, now_us: int) -> Sequence[int]:
+def _times(rule: Rule, key: Key, series: Series, track: Track, now_us: int) -> Sequence[int]:
     """The ends of windows that are new to the track; of a rule by the clock, each minute."""
     if rule.by_the_clock:
         now = now_us // MINUTE_US * MINUTE_US
@@ -80,7 +80,12 @@ def _times(rule: Rule, series: Series, track: Track, now_us: int) -> Sequence[in
         return range(start // MINUTE_US * MINUTE_US + MINUTE_US, now + 1, MINUTE_US)
     if track.seen_us:
         return [end for end in series.ends if track.seen_us < end <= now_us]
-    return [end for end in series.ends if end <= now_us][-_first(rule, series.window_us) :]
+    known = [
+        end
+        for place, end in enumerate(series.ends)
+        if end <= now_us and series.value(key.metric, place) is not None
+    ]
+    return known[-_first(rule, series.window_us) :]
 
 
 def _first(rule: Rule, window_us: int) -> int:

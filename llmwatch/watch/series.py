@@ -105,7 +105,7 @@ class Known:
             if (set_ is None or source.set == set_)
             and (table is None or source.table == table)
             and keys_of(source.group) == frozenset(by)
-            and any(True for _ in series.told(metric))
+            and (metric == "*" or any(True for _ in series.told(metric)))
         ]
         return sorted(found if set_ is not None else self._one_set_a_table(found))
 
