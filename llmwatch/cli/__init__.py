@@ -24,6 +24,7 @@ from llmwatch.cli import (
     serve,
     up,
     upkeep,
+    watch,
 )
 from llmwatch.cli.codes import OK, USAGE, WRONG
 from llmwatch.errors import InvalidName, LlmwatchError, QueryRefused, SettingsError
@@ -76,6 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
         forward,
         calibrate,
         labels,
+        watch,
     ):
         group.add_to(commands)
     return parser

@@ -52,12 +52,19 @@ def judge(
     return sorted(found, key=lambda one: one.change.at_us)
 
 
-def follow(rule: Rule, key: Key, known: Known, track: Track, now_us: int) -> Iterator[Changed]:
-    """One rule and source, window after window."""
+def follow(
+    rule: Rule,
+    key: Key,
+    known: Known,
+    track: Track,
+    now_us: int,
+    minutes: int = _MOST_MINUTES,
+) -> Iterator[Changed]:
+    """One rule and source, window after window; a rule by the clock over at most the last `minutes`."""
     series = known.series[key.source]
     when = _of_metric(rule, key)
     window_us = MINUTE_US if rule.by_the_clock else series.window_us
-    for at_us in _times(rule, key, series, track, now_us):
+    for at_us in _times(rule, key, series, track, now_us, minutes):
         held = when.holds(known, key.source, at_us)
         for change in step(rule, key, track, at_us, window_us, held):
             yield Changed(rule, key, track, change)
@@ -72,11 +79,13 @@ def _of_metric(rule: Rule, key: Key):  # type: ignore[no-untyped-def]
     return replace(rule.when, metric=key.metric)  # type: ignore[type-var]
 
 
-def _times(rule: Rule, key: Key, series: Series, track: Track, now_us: int) -> Sequence[int]:
+def _times(
+    rule: Rule, key: Key, series: Series, track: Track, now_us: int, minutes: int
+) -> Sequence[int]:
     """The ends of windows that are new to the track; of a rule by the clock, each minute."""
     if rule.by_the_clock:
         now = now_us // MINUTE_US * MINUTE_US
-        start = max(track.seen_us or now - 10 * MINUTE_US, now - _MOST_MINUTES * MINUTE_US)
+        start = max(track.seen_us or now - 10 * MINUTE_US, now - minutes * MINUTE_US)
         return range(start // MINUTE_US * MINUTE_US + MINUTE_US, now + 1, MINUTE_US)
     if track.seen_us:
         return [end for end in series.ends if track.seen_us < end <= now_us]

@@ -19,6 +19,7 @@ SUBSCRIBERS = (
     "llmwatch.forward.subscriber:Forwarding",
     "llmwatch.watch.sinks.recording:Recording",
     "llmwatch.watch.subscriber:Watch",
+    "llmwatch.watch.alerting:Alerting",
 )
 
 
