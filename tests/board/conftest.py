@@ -65,9 +65,12 @@ def board(support) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium, driven; tests that need it are skipped with what to install."""
+    """Chromium, driven; tests that need it are skipped with what to install.
+
+    For one file: while it is open its event loop runs in this process, and other files' tests start their own.
+    """
     api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     path = next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
