@@ -74,7 +74,7 @@ class Arrivals:
         columns = Columns(maker.table, self._recorded.columns(maker.table))
         minute = f"{columns.moment(maker.set.time)} // {MINUTE_US} * {MINUTE_US}"
         found = self._recorded.execute(
-            f'SELECT {minute} AS m, min(epoch_us(r."llmwatch ts")), max(epoch_us(r."llmwatch ts")) '  # noqa: S608 - names are quoted
+            f'SELECT {minute} AS m, min(epoch_us(r."llmwatch ts")), max(epoch_us(r."llmwatch ts")) '
             f'FROM keyed.{quoted(maker.table)} AS r WHERE r."llmwatch ts" >= make_timestamptz(?::BIGINT) GROUP BY m',
             [since_us],
             [maker.table],
@@ -128,7 +128,7 @@ class Arrivals:
     def _places(self, table: str, time: str | None, ids: Sequence[str]) -> list[tuple[int, int]]:
         columns = Columns(table, self._recorded.columns(table))
         return self._asked(
-            f'SELECT {columns.moment(time)}, epoch_us(r."llmwatch ts") FROM keyed.{quoted(table)} AS r '  # noqa: S608 - names are quoted
+            f'SELECT {columns.moment(time)}, epoch_us(r."llmwatch ts") FROM keyed.{quoted(table)} AS r '
             'WHERE r."llmwatch id" BETWEEN ? AND ? AND r."llmwatch id" IN (SELECT unnest(?::VARCHAR[]))',
             [min(ids), max(ids), list(ids)],
             table,
@@ -157,7 +157,7 @@ class Arrivals:
         if not ids:
             return []
         return self._recorded.execute(
-            f'SELECT * FROM main."{EVENTS}" WHERE id IN (SELECT unnest(?::VARCHAR[]))',  # noqa: S608 - a name of ours
+            f'SELECT * FROM main."{EVENTS}" WHERE id IN (SELECT unnest(?::VARCHAR[]))',
             [list(ids)],
             [EVENTS],
         ).dicts()
@@ -176,14 +176,14 @@ class Arrivals:
     ) -> None:
         labels = Columns(join.table, self._recorded.columns(join.table))
         keys = self._recorded.execute(
-            f"SELECT DISTINCT {labels.text(join.key)} FROM keyed.{quoted(join.table)} AS r "  # noqa: S608 - names are quoted
+            f"SELECT DISTINCT {labels.text(join.key)} FROM keyed.{quoted(join.table)} AS r "
             'WHERE r."llmwatch id" IN (SELECT unnest(?::VARCHAR[]))',
             [list(ids)],
             [join.table],
         ).rows
         columns = Columns(table, self._recorded.columns(table))
         found = self._recorded.execute(
-            f'SELECT r."llmwatch id" FROM keyed.{quoted(table)} AS r '  # noqa: S608 - names are quoted
+            f'SELECT r."llmwatch id" FROM keyed.{quoted(table)} AS r '
             f"WHERE {columns.text(join.key)} IN (SELECT unnest(?::VARCHAR[]))",
             [[key for (key,) in keys if key is not None]],
             [table],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from llmwatch.names import parse_table
 from llmwatch.watch.families import measure_of
 from llmwatch.watch.families.measure import Facts, State, Usual, Values
 from llmwatch.watch.parts import OTHER
-from llmwatch.watch.reading import Ask, Columns, Frame, group_sql, texts
+from llmwatch.watch.reading import LONGEST_GROUP, Ask, Columns, Frame, group_sql, texts
 from llmwatch.watch.said import Joined
 from llmwatch.watch.sets import DAY_S, MetricSet
 from llmwatch.watch.windows import MINUTE_US
@@ -45,7 +46,7 @@ class Maker:
         self.said: tuple[Said | Joined, ...] = tuple(dict.fromkeys(said))
         self._reads_every_call = told.counts_every_call or any(m.every_call for m in self.measures)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Cells of the same key can be merged: it changes with what they are made of, not with windows or baselines."""
         told = [FORMAT, self.table, self.set.groupings, self.set.where, self.set.time]
@@ -142,12 +143,13 @@ class Maker:
 
     def _groups(self, frame: Frame, names: Any, where: Any) -> Groups:
         found: Groups = {}
-        here = names[where]
-        order, codes = np.unique(here.astype(str), return_inverse=True)
+        numbers: dict[str, int] = {}
+        codes = np.array([numbers.setdefault(name, len(numbers)) for name in names[where]])
+        order = list(numbers)
         for code, positions in _cut(codes):
             chosen = where[positions]
             part = {alias: values[chosen] for alias, values in frame.items()}
-            found[str(order[code])] = self.cell(part)
+            found[group_name(orjson.loads(order[code]))] = self.cell(part)
         return self._capped(found)
 
     def _capped(self, groups: Groups) -> Groups:
@@ -158,6 +160,14 @@ class Maker:
         found = {name: groups[name] for name in ordered[: MOST_GROUPS - 1]}
         found[_rest_like(rest[0])] = self.merge([groups[name] for name in rest])
         return found
+
+
+def group_name(values: Mapping[str, str | None]) -> str:
+    """A group as JSON text, as it stands in the table of metrics."""
+    cut = {
+        name: value if value is None else value[:LONGEST_GROUP] for name, value in values.items()
+    }
+    return orjson.dumps(cut).decode()
 
 
 def _cut(codes: Any) -> Iterator[tuple[int, Any]]:

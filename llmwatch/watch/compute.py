@@ -15,7 +15,7 @@ from llmwatch.store import Project, open_store
 from llmwatch.stream.query import Reader
 from llmwatch.watch import kept
 from llmwatch.watch.baselines import Baselines
-from llmwatch.watch.cells import Cell, Groups, Maker
+from llmwatch.watch.cells import Cell, Groups, Maker, group_name
 from llmwatch.watch.families.measure import Values
 from llmwatch.watch.reading import read
 from llmwatch.watch.sets import MetricSet
@@ -118,8 +118,7 @@ def _place(told: MetricSet, group: Mapping[str, Any]) -> tuple[int, str]:
     """Which group-by a group is of, and its name there."""
     for number, names in enumerate(told.groupings):
         if set(names) == set(group):
-            values = {name: _text(group[name]) for name in names}
-            return number, orjson.dumps(values).decode()
+            return number, group_name({name: _text(group[name]) for name in names})
     known = ", ".join(" and ".join(names) for names in told.groupings if names) or "nothing"
     raise SettingsError(
         f"metric set {told.name} is grouped by {known}, not by {' and '.join(group)}: add it to `by`"

@@ -184,9 +184,9 @@ class Keeper:
         told = measuring.maker.set
         last = state.told.get(told.name)
         over = window_of(now - GRACE_US, told.window_s, told.timezone).start_us
-        state.told[told.name] = over
         if last is None or over - last > _MOST_EMPTY * told.window_s * SECOND_US:
-            return  # nobody was there to see
+            last = window_of(now, told.window_s, told.timezone).start_us  # nobody was there to see
+        state.told[told.name] = max(over, last)
         while last < over:
             window = window_of(last, told.window_s, told.timezone)
             if not measuring.groups(window):

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 MINUTE, HOUR = "minute", "hour"
 _READ = (
-    f'SELECT kind, epoch_us(started_at), arg_max(embedding, prompt_tokens) FROM main."{PARTS}" '  # noqa: S608 - a name of ours
+    f'SELECT kind, epoch_us(started_at), arg_max(embedding, prompt_tokens) FROM main."{PARTS}" '
     "WHERE version = ? AND op_name = ? AND ts >= make_timestamptz(?::BIGINT) "
     "AND kind || epoch_us(started_at)::VARCHAR IN (SELECT unnest(?::VARCHAR[])) GROUP BY ALL"
 )
 _NEWEST = (
-    f'SELECT kind, epoch_us(started_at), max(prompt_tokens) FROM main."{PARTS}" '  # noqa: S608 - a name of ours
+    f'SELECT kind, epoch_us(started_at), max(prompt_tokens) FROM main."{PARTS}" '
     "WHERE version = ? AND op_name = ? AND ts >= make_timestamptz(?::BIGINT) "
     "AND started_at >= make_timestamptz(?::BIGINT) AND started_at < make_timestamptz(?::BIGINT) GROUP BY ALL"
 )

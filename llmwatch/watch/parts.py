@@ -24,9 +24,10 @@ MOST_KEYS = 1000
 OTHER = "(other)"
 _LOG_BASE = math.log((1 + ACCURACY) / (1 - ACCURACY))
 _SMALLEST = 1e-12
+_HUGE = 1e300
 _HASHES = 1 << 64
 
-Moments = list[float]
+Moments = list[Any]
 """[n, mean, sum of squared distances from it, least, most]; [0] when there are no values."""
 Sketch = dict[str, Any]
 Tally = dict[str, int]
@@ -50,25 +51,38 @@ def moments(values: Any) -> Moments:
     values = finite(values)
     if not len(values):
         return [0]
-    mean = float(values.mean())
     with np.errstate(over="ignore"):
+        mean = float((values / len(values)).sum()) if _are_huge(values) else float(values.mean())
         spread = float(np.square(values - mean).sum())
-    return [len(values), mean, spread, float(values.min()), float(values.max())]
+    return [len(values), mean, _known(spread), float(values.min()), float(values.max())]
 
 
 def merge_moments(parts: Iterable[Moments]) -> Moments:
     """The moments of all values together (Chan's formula)."""
-    n, mean, spread, low, high = 0.0, 0.0, 0.0, math.inf, -math.inf
+    whole: Moments = [0]
     for part in parts:
-        if not part[0]:
-            continue
-        count, other, more, least, most = part
-        whole = n + count
-        apart = other - mean
-        mean += apart * count / whole
-        spread += more + apart * apart * n * count / whole
-        n, low, high = whole, min(low, least), max(high, most)
-    return [int(n), mean, spread, low, high] if n else [0]
+        if part[0]:
+            whole = _both(whole, part) if whole[0] else part
+    return whole
+
+
+def _both(one: Moments, other: Moments) -> Moments:
+    n, more = one[0], other[0]
+    mean = one[1] * (n / (n + more)) + other[1] * (more / (n + more))
+    spread = None
+    if one[2] is not None and other[2] is not None:
+        apart = other[1] - one[1]
+        spread = _known(one[2] + other[2] + apart * apart * (n * more / (n + more)))
+    return [n + more, mean, spread, min(one[3], other[3]), max(one[4], other[4])]
+
+
+def _are_huge(values: Any) -> bool:
+    return bool(np.abs(values).max() > _HUGE)
+
+
+def _known(number: float) -> float | None:
+    """JSON holds no infinity: None where squares are too large to add up."""
+    return number if math.isfinite(number) else None
 
 
 def mean(part: Moments) -> float | None:
@@ -81,7 +95,7 @@ def total(part: Moments) -> float | None:
 
 def std(part: Moments) -> float | None:
     """The standard deviation of these rows themselves, as `numpy.std`."""
-    return math.sqrt(part[2] / part[0]) if part[0] else None
+    return math.sqrt(part[2] / part[0]) if part[0] and part[2] is not None else None
 
 
 def least(part: Moments) -> float | None:

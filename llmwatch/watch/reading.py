@@ -17,6 +17,8 @@ from llmwatch.watch.sets import Group
 if TYPE_CHECKING:
     from llmwatch.stream.query import Reader
 
+LONGEST_GROUP = 200
+"""Characters of a value that rows are grouped by."""
 Frame = Mapping[str, Any]
 """For each alias a masked array with one value a row."""
 _OURS = {column.name: column for column in CALL}
@@ -150,7 +152,9 @@ def group_sql(columns: Columns, group: Group) -> str:
     """A row's group as a JSON object in text, keys in the order of the group-by."""
     if not group:
         return "'{}'"
-    fields = ", ".join(f"{literal(name)}, {columns.text(name)}" for name in group)
+    fields = ", ".join(
+        f"{literal(name)}, left({columns.text(name)}, {LONGEST_GROUP})" for name in group
+    )
     return f"json_object({fields})::VARCHAR"
 
 
@@ -169,7 +173,7 @@ def read(
     fields = ", ".join(f"{sql} AS {name}" for name, sql in {**given, **groups}.items())
     conditions, params = _conditions(ask, spans, recorded, exact)
     sql = (
-        f'SELECT r."llmwatch id" AS id, {ask.moment} AS at{", " if fields else ""}{fields} '  # noqa: S608 - names are quoted
+        f'SELECT r."llmwatch id" AS id, {ask.moment} AS at{", " if fields else ""}{fields} '
         f"FROM keyed.{quoted(ask.table)} AS r WHERE {' AND '.join(conditions)}"
     )
     arrays = reader.arrays(sql, params, [ask.table])

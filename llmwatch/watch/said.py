@@ -65,7 +65,7 @@ class Joined:
         key = columns.text(self.key)
         value = f'json_extract(r."llmwatch data", {literal("/" + self.value)})::VARCHAR'
         found = reader.execute(
-            f'SELECT {key} AS k, max_by({value}, struct_pack(t := r."llmwatch ts", w := r."llmwatch writer", s := r."llmwatch seq")) '  # noqa: S608 - names are quoted
+            f'SELECT {key} AS k, max_by({value}, struct_pack(t := r."llmwatch ts", w := r."llmwatch writer", s := r."llmwatch seq")) '
             f"FROM keyed.{quoted(self.table)} AS r WHERE {key} {_AMONG} GROUP BY k",
             [keys],
             [self.table],
@@ -100,7 +100,7 @@ def _latest(reader: Reader, said: Said, rows: Sequence[str]) -> dict[str, Any]:
         return {}
     ordered = sorted(set(rows))
     found = reader.execute(
-        f"SELECT id, row_id, kind, value::VARCHAR FROM {_EVENTS} "  # noqa: S608 - a name of ours
+        f"SELECT id, row_id, kind, value::VARCHAR FROM {_EVENTS} "
         f"WHERE row_id BETWEEN ? AND ? AND row_id {_AMONG} "
         "AND ((kind = ? AND name = ?) OR (kind = 'feedback' AND name = ?)) ORDER BY ts, writer, seq",
         [ordered[0], ordered[-1], ordered, said.kind, said.name, _weaves_name(said)],
@@ -126,7 +126,7 @@ def _undone(reader: Reader, ids: Sequence[str]) -> set[str]:
     if not ids:
         return set()
     found = reader.execute(
-        f"SELECT deletes FROM {_EVENTS} WHERE deletes IS NOT NULL AND deletes {_AMONG} "  # noqa: S608 - a name of ours
+        f"SELECT deletes FROM {_EVENTS} WHERE deletes IS NOT NULL AND deletes {_AMONG} "
         f"UNION ALL SELECT replaces FROM {_EVENTS} WHERE replaces IS NOT NULL AND replaces {_AMONG}",
         [list(ids), list(ids)],
         [EVENTS],

@@ -204,7 +204,7 @@ def _regressed(predictions: Any, labels: Any) -> dict[str, parts.Moments]:
 
 def _regression(state: Mapping[str, parts.Moments]) -> Values:
     squared, actual = parts.mean(state["squared"]), state["actual"]
-    spread = actual[2] if actual[0] > 1 else 0.0
+    spread = actual[2] if actual[0] > 1 else None
     return {
         "performance/mae": parts.mean(state["absolute"]),
         "performance/rmse": None if squared is None else squared**0.5,
