@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from copy import copy
+from dataclasses import is_dataclass
 from typing import Any, NoReturn
 
 from llmwatch.tracing import calls, guarded_streams
@@ -197,11 +199,21 @@ def _sync(every: Guards) -> Callable[..., Any]:
         if not guards.after:
             return output
         inputs = guards.inputs(args, kwargs)
+        if inspect.isawaitable(output):
+            return _waited_for(guards, output, inputs)
         if _is_stream(output):
             return guarded_streams.guarded(guards, output, inputs)
         return guards.release(output, inputs)
 
     return call
+
+
+async def _waited_for(guards: Guards, output: Any, inputs: Mapping[str, Any]) -> Any:
+    """What comes of something awaitable, checked when it is there."""
+    output = await output
+    if _is_stream(output):
+        return guarded_streams.guarded(guards, output, inputs, awaited=True)
+    return await guards.release_async(output, inputs)
 
 
 def _async(every: Guards) -> Callable[..., Any]:
@@ -212,13 +224,10 @@ def _async(every: Guards) -> Callable[..., Any]:
             args, kwargs = await guards.admit_async(args, kwargs)
         except Refused as refused:
             return refused.instead
-        output = await guards.function(*args, **kwargs)
+        output = guards.function(*args, **kwargs)
         if not guards.after:
-            return output
-        inputs = guards.inputs(args, kwargs)
-        if _is_stream(output):
-            return guarded_streams.guarded(guards, output, inputs)
-        return await guards.release_async(output, inputs)
+            return await output
+        return await _waited_for(guards, output, guards.inputs(args, kwargs))
 
     return call
 
@@ -252,15 +261,22 @@ def _async_generator(every: Guards) -> Callable[..., Any]:
             return
         stream = guards.function(*args, **kwargs)
         chunks = guarded_streams.checked_async(guards, stream, guards.inputs(args, kwargs))
-        async for chunk in chunks:
-            yield chunk
+        try:
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            await chunks.aclose()
 
     return call
 
 
 def _is_stream(output: Any) -> bool:
     """Anything that is read step by step: what it will hold is not there yet to be checked."""
-    return hasattr(type(output), "__next__") or hasattr(type(output), "__anext__")
+    kind = type(output)
+    if any(hasattr(kind, name) for name in ("__next__", "__anext__", "__aiter__")):
+        return True
+    whole = hasattr(kind, "__len__") or hasattr(kind, "model_validate") or is_dataclass(kind)
+    return hasattr(kind, "__iter__") and not whole
 
 
 _MAKERS: dict[str, Callable[[Guards], Callable[..., Any]]] = {

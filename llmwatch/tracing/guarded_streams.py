@@ -1,17 +1,19 @@
 """Streams under guardrails: chunks are held back until what follows cannot change what they mean.
 
 Of each stream the last `window` characters are held, so that what a check finds, if it is no longer than that, is found
-whole before any of it leaves. What was checked leaves in the chunks it came in, unless text has to be taken out.
+whole before any of it leaves. What was checked leaves in the chunks it came in, unless text has to be taken out. What a
+chunk says beside the text that is written (arguments of tools, other choices) is checked and held just so; it is not changed.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from llmwatch.tracing.guardrails import Guardrail, Judged, judge, judge_async
+from llmwatch.tracing.chunk_texts import Held, Path, with_text
+from llmwatch.tracing.guardrails import Guardrail, Judged, both, judge, judge_async
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -20,13 +22,16 @@ if TYPE_CHECKING:
 
 
 _TRIES = 12
+_MOST_PLACES = 64
+"""So many places of chunks are followed: a stream may name new ones for ever."""
 
 
-def guarded(guards: Guards, stream: Any, inputs: Mapping[str, Any]) -> Any:
-    """A stream that a function returned, as the caller may have it."""
-    if not guards.after:
-        return stream
-    if hasattr(stream, "__anext__"):
+def guarded(
+    guards: Guards, stream: Any, inputs: Mapping[str, Any], *, awaited: bool = False
+) -> Any:
+    """A stream that a function returned, as the caller may have it; one of both kinds is of its function's."""
+    kind = type(stream)
+    if hasattr(kind, "__aiter__") and (awaited or not hasattr(kind, "__iter__")):
         return AsyncGuardedStream(stream, checked_async(guards, stream, inputs))
     return GuardedStream(stream, checked(guards, stream, inputs))
 
@@ -43,21 +48,25 @@ def checked(guards: Guards, stream: Any, inputs: Mapping[str, Any]) -> Iterator[
             stream.close()
 
 
-def checked_async(guards: Guards, stream: Any, inputs: Mapping[str, Any]) -> AsyncIterator[Any]:
+def checked_async(
+    guards: Guards, stream: Any, inputs: Mapping[str, Any]
+) -> AsyncGenerator[Any, None]:
     chunks: AsyncIterator[Any] = stream.__aiter__()
     for guardrail in guards.after:
         chunks = _through_async(guards, guardrail, chunks, inputs)
     return _closing(chunks, stream)
 
 
-async def _closing(chunks: AsyncIterator[Any], stream: Any) -> AsyncIterator[Any]:
+async def _closing(chunks: AsyncIterator[Any], stream: Any) -> AsyncGenerator[Any, None]:
+    """The chunks; whoever stops early has closed what they come from when `aclose` returns."""
     try:
         async for chunk in chunks:
             yield chunk
     finally:
-        close = getattr(stream, "aclose", None) or getattr(stream, "close", None)
-        if close is not None and hasattr(closing := close(), "__await__"):
-            await closing
+        for each in (chunks, stream):
+            close = getattr(each, "aclose", None) or getattr(each, "close", None)
+            if close is not None and hasattr(closing := close(), "__await__"):
+                await closing
 
 
 def _through(
@@ -66,10 +75,15 @@ def _through(
     window = Window(guards, guardrail)
     for chunk in chunks:
         if window.take(chunk):
-            yield from window.settle(judge(guardrail, window.text, "output", inputs), inputs)
+            yield from window.settle(_judged(window, inputs), inputs)
         if window.over:
             return
-    yield from window.settle(judge(guardrail, window.text, "output", inputs), inputs, last=True)
+    yield from window.settle(_judged(window, inputs), inputs, last=True)
+
+
+def _judged(window: Window, inputs: Mapping[str, Any]) -> Judged:
+    found = [judge(window.guardrail, text, "output", inputs) for text in window.texts()]
+    return both(*found)
 
 
 async def _through_async(
@@ -78,48 +92,65 @@ async def _through_async(
     window = Window(guards, guardrail)
     async for chunk in chunks:
         if window.take(chunk):
-            found = await judge_async(guardrail, window.text, "output", inputs)
-            for released in window.settle(found, inputs):
+            for released in window.settle(await _judged_async(window, inputs), inputs):
                 yield released
         if window.over:
             return
-    found = await judge_async(guardrail, window.text, "output", inputs)
-    for released in window.settle(found, inputs, last=True):
+    for released in window.settle(await _judged_async(window, inputs), inputs, last=True):
         yield released
+
+
+async def _judged_async(window: Window, inputs: Mapping[str, Any]) -> Judged:
+    found = [await judge_async(window.guardrail, text, "output", inputs) for text in window.texts()]
+    return both(*found)
 
 
 class Window:
     """The chunks of one stream that one guardrail has not let go."""
 
     def __init__(self, guards: Guards, guardrail: Guardrail) -> None:
-        self._guards, self._guardrail = guards, guardrail
-        self._held: list[Any] = []
-        self._length = 0
+        self._guards, self.guardrail = guards, guardrail
+        self._held: deque[Held] = deque()
+        self._size = 0
         self._before = ""
+        self._others: dict[Path, str] = {}
         self._flagged: set[str] = set()
         self.over = False
 
     @property
     def text(self) -> str:
-        """What is to be checked: the held text, and before it what left last."""
-        return self._before + "".join(map(text_of, self._held))
+        """The held text, and before it what left last."""
+        return self._before + "".join(held.text for held in self._held)
+
+    def texts(self) -> Iterator[str]:
+        """What is to be checked: the text that is written, then what else is said. A person's function gets one of them."""
+        others = "\n".join(self._others.values())
+        if not self.guardrail.by_text:
+            yield self.text or others
+            return
+        yield self.text
+        if others:
+            yield others
 
     def take(self, chunk: Any) -> bool:
         """Hold a chunk; True when it is time to check."""
-        self._held.append(chunk)
-        self._length += len(text_of(chunk))
-        return self._length >= 2 * self._guardrail.window
+        held = Held.of(chunk)
+        self._held.append(held)
+        self._size += held.size
+        for path, text in held.others:  # what is said in one place goes on there
+            self._others[path] = self._others.get(path, "") + text
+        return self._size >= 2 * self.guardrail.window
 
     def settle(self, found: Judged, inputs: Mapping[str, Any], *, last: bool = False) -> list[Any]:
         """The chunks that may leave after a check; raises `GuardrailBlocked`."""
-        if found.ok or self._guardrail.action == "flag":
+        if found.ok or self.guardrail.action == "flag":
             self._decide_once(found)
             return self._let_go(last)
-        if self._guardrail.action == "redact" and found.can_redact:
+        if self.guardrail.action == "redact" and found.can_redact:
             self._decide_once(found)
             return self._let_go_redacted(inputs, last)
         self.over = True
-        instead = self._guards.released(self._guardrail, found, self.text, stream=True)
+        instead = self._guards.released(self.guardrail, found, self.text, stream=True)
         return [*self._same_kind(instead)]
 
     def _decide_once(self, found: Judged) -> None:
@@ -127,56 +158,53 @@ class Window:
         reasons = {*found.reasons, *found.flagged}
         if reasons - self._flagged:
             self._flagged |= reasons
-            self._guards.decided(self._guardrail, found, "output")
+            self._guards.decided(self.guardrail, found, "output")
 
     def _let_go(self, last: bool) -> list[Any]:
-        keep = 0 if last else self._guardrail.window
-        released: list[Any] = []
-        while self._held and self._length - len(text_of(self._held[0])) >= keep:
-            chunk = self._held.pop(0)
-            self._length -= len(text_of(chunk))
-            released.append(chunk)
-        self._remember("".join(map(text_of, released)))
-        return released
+        keep = 0 if last else self.guardrail.window
+        released: list[Held] = []
+        while self._held and self._size - self._held[0].size >= keep:
+            released.append(self._held.popleft())
+            self._size -= released[-1].size
+        self._remember("".join(held.text for held in released))
+        return [held.chunk for held in released]
 
     def _remember(self, left: str) -> None:
-        self._before = (self._before + left)[-self._guardrail.window :]
+        window = self.guardrail.window
+        self._before = (self._before + left)[-window:]
+        newest = list(self._others.items())[-_MOST_PLACES:]
+        # what is held is in them too: nothing of it may be forgotten
+        self._others = {path: text[-window - self._size :] for path, text in newest}
 
     def _let_go_redacted(self, inputs: Mapping[str, Any], last: bool) -> list[Any]:
         """The held text up to a place that nothing found lies across, without what was found."""
-        held = "".join(map(text_of, self._held))
-        end = len(held) if last else self._cut(held, inputs)
+        text = "".join(held.text for held in self._held)
+        end = len(text) if last else self._cut(text, inputs)
         if not end:
             return []
-        clean = self._redacted(held[:end], inputs)
-        chunks, self._held = self._held, []
-        rest = held[end:]
-        released = [*_with_text(chunks, clean)]
-        if rest:
-            self._held = [_copy_with(chunks[-1], rest)]
-        self._length = len(rest)
+        clean = self._redacted(text[:end], inputs)
+        before, after = _divided(self._held, end)
+        self._held, self._size = deque(after), sum(held.size for held in after)
+        self._remember("")
         self._before = ""  # it is settled: what was found there is gone
-        return released
+        return [*_with_text(before, clean)]
 
     def _cut(self, held: str, inputs: Mapping[str, Any]) -> int:
         """The last place at which both sides, checked apart, hold the same as the whole."""
         whole = self._redacted(held, inputs)
-        for end in _places(held, len(held) - self._guardrail.window):
+        for end in _places(held, len(held) - self.guardrail.window):
             if self._redacted(held[:end], inputs) + self._redacted(held[end:], inputs) == whole:
                 return end
         return 0
 
     def _redacted(self, text: str, inputs: Mapping[str, Any]) -> str:
-        found = judge(self._guardrail, text, "output", inputs)
+        found = judge(self.guardrail, text, "output", inputs)
         return str(found.without) if not found.ok and found.can_redact else text
 
     def _same_kind(self, instead: Any) -> Iterator[Any]:
         """A fallback text in a chunk such as the stream has, where it has chunks of its own kind."""
-        chunk = next((each for each in self._held if text_of(each)), None)
-        if isinstance(instead, str) and chunk is not None and not isinstance(chunk, str):
-            yield _copy_with(chunk, instead)
-        else:
-            yield instead
+        held = next((held for held in self._held if held.text), None)
+        yield with_text(held.chunk, instead) if isinstance(instead, str) and held else instead
 
 
 def _places(text: str, end: int) -> Iterator[int]:
@@ -192,59 +220,33 @@ def _places(text: str, end: int) -> Iterator[int]:
         yield from range(end, max(0, end - 4 * _TRIES), -1)
 
 
-# --- the text of a chunk -----------------------------------------------------------------
+def _divided(held: Iterable[Held], end: int) -> tuple[list[Held], list[Held]]:
+    """The chunks up to a place in their text, and those behind it; one that it lies in is in both, the second with the rest."""
+    before: list[Held] = []
+    after: list[Held] = []
+    for each in held:
+        if after or (end <= 0 and each.text):
+            after.append(each)
+            continue
+        before.append(each)
+        if len(each.text) > end:
+            rest = each.text[end:]
+            after.append(Held(with_text(each.chunk, rest), rest, ()))
+        end -= len(each.text)
+    return before, after
 
 
-def text_of(chunk: Any) -> str:
-    """The text that a chunk adds: a text itself, or one of openai's."""
-    if isinstance(chunk, str):
-        return chunk
-    if isinstance(chunk, Mapping):
-        return _text_of_mapping(chunk)
-    if (choices := getattr(chunk, "choices", None)) is not None:
-        content = getattr(getattr(choices[0], "delta", None), "content", None) if choices else None
-        return content if isinstance(content, str) else ""
-    delta = getattr(chunk, "delta", None)
-    return delta if isinstance(delta, str) else ""
-
-
-def _text_of_mapping(chunk: Mapping[str, Any]) -> str:
-    for key in ("content", "text", "delta"):
-        if isinstance(chunk.get(key), str):
-            return str(chunk[key])
-    choices = chunk.get("choices")
-    delta = choices[0].get("delta") if isinstance(choices, list) and choices else None
-    content = delta.get("content") if isinstance(delta, Mapping) else None
-    return content if isinstance(content, str) else ""
-
-
-def _with_text(chunks: list[Any], text: str) -> Iterator[Any]:
+def _with_text(chunks: Iterable[Held], text: str) -> Iterator[Any]:
     """The chunks with all their text in the first that has any; those without text are as they were."""
     placed = False
-    for chunk in chunks:
-        if not text_of(chunk):
-            yield chunk
+    for held in chunks:
+        if not held.text:
+            yield held.chunk
         elif not placed:
             placed = True
-            yield _copy_with(chunk, text)
-
-
-def _copy_with(chunk: Any, text: str) -> Any:
-    """A chunk of the same kind with another text."""
-    if isinstance(chunk, str):
-        return text
-    made = copy.deepcopy(dict(chunk) if isinstance(chunk, Mapping) else chunk)
-    if isinstance(made, dict):
-        key = next((k for k in ("content", "text", "delta") if isinstance(made.get(k), str)), None)
-        if key is not None:
-            made[key] = text
-        else:
-            made["choices"][0]["delta"]["content"] = text
-    elif getattr(made, "choices", None):
-        made.choices[0].delta.content = text
-    else:
-        made.delta = text
-    return made
+            yield with_text(held.chunk, text)
+        elif held.others:
+            yield with_text(held.chunk, "")
 
 
 # --- stream objects ----------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from llmwatch.errors import LlmwatchError
-from llmwatch.tracing.guarded_texts import NotText, as_text, mapped
+from llmwatch.tracing.guarded_texts import NotRead, NotText, as_text, mapped
 
 Action = Literal["block", "redact", "fallback", "flag"]
 Side = Literal["input", "output"]
@@ -169,6 +169,8 @@ def _judge_texts(
 
     try:
         found.without = walk(value, look)
+    except NotRead as error:
+        return _failed(error)
     except NotText:  # an object of the person's: its text can be checked, not changed
         look(as_text(value))
         found.can_redact = False
@@ -185,13 +187,40 @@ def understood(said: Any) -> Judged:
         reasons, flagged = getattr(said, "reasons", ()), getattr(said, "flagged", ())
         flagged = flagged if isinstance(flagged, (list, tuple)) else ()
         return Judged(bool(said.ok), tuple(reasons), tuple(flagged), text, isinstance(text, str))
-    if isinstance(said, Mapping):
-        refused = (
-            said.get("flagged") is True or said.get("passed") is False or said.get("ok") is False
+    facts = said if isinstance(said, Mapping) else _facts(said)
+    if facts:
+        refused = _is(facts.get("flagged"), True) or any(
+            _is(facts.get(name), False) for name in ("passed", "ok")
         )
-        reasons = said.get("reasons") or ()
+        reasons = facts.get("reasons") or ()
         return Judged(not refused, (reasons,) if isinstance(reasons, str) else tuple(reasons))
-    return Judged(ok=said is not False)
+    return Judged(ok=not _is(said, False))
+
+
+def _facts(said: Any) -> dict[str, Any]:
+    """The verdict of a result that is an object, as those of Weave's own scorers are."""
+    return {
+        name: getattr(said, name)
+        for name in ("flagged", "passed", "reasons")
+        if hasattr(said, name)
+    }
+
+
+def _is(said: Any, wanted: bool) -> bool:
+    """Whether something is this truth value: Python's own or numpy's."""
+    return type(said).__name__ in ("bool", "bool_") and bool(said) is wanted
+
+
+def both(*found: Judged) -> Judged:
+    """What was found in the parts of one thing; the first part can be changed, the others cannot."""
+    first, others = found[0], found[1:]
+    return Judged(
+        all(each.ok for each in found),
+        _distinct([reason for each in found for reason in each.reasons]),
+        _distinct([name for each in found for name in each.flagged]),
+        first.without,
+        first.can_redact and all(each.ok for each in others),
+    )
 
 
 def _failed(error: Exception) -> Judged:
