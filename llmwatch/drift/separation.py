@@ -19,32 +19,40 @@ _QUIET = 0.05  # share of the reference that is allowed to look new
 def measure(before: Floats, now: Floats, made: Design) -> dict[str, float | None]:
     """The AUC of a linear discriminant, and the share of the window that is new.
 
-    The discriminant that scores a row has seen neither it nor its block. `new_share` is how much more
-    of the window than of the reference lies beyond where the reference's last twentieth begins: a
-    lower bound on how many rows are of another kind.
+    What scores a row has seen neither it nor its block. `new_share` is how much more of the window
+    than of the reference lies beyond where the reference's last twentieth begins, in the direction in which the
+    mean moved: about how many rows are of another kind. (The discriminant makes little of the very
+    directions in which a new kind spreads, and told 10% of a new kind for 2%.)
     """
     sides = [
         _part(side, codes) for side, codes in zip((before, now), _codes(made, before), strict=True)
     ]
     folds = [[_Moments.of(rows[fold == f]) for rows, fold in sides] for f in range(_FOLDS)]
     whole = [_Moments.total_of([fold[side] for fold in folds]) for side in (0, 1)]
-    scored = []
+    told, moved = [], []
     for f in range(_FOLDS):
-        direction = _discriminant(whole[0] - folds[f][0], whole[1] - folds[f][1])
-        scored.append([rows[fold == f] @ direction for rows, fold in sides])
-    return _effects(scored)
+        others = [whole[side] - folds[f][side] for side in (0, 1)]
+        here = [rows[fold == f] for rows, fold in sides]
+        if not all(map(len, here)):
+            continue
+        told.append(_projected(here, _discriminant(*others)))
+        moved.append(_projected(here, others[1].mean - others[0].mean))
+    weights = [len(window) for _, window in told]
+    return {
+        "auc": float(np.average([superiority(*fold) for fold in told], weights=weights)),
+        "new_share": max(
+            0.0, float(np.average([_beyond(*fold) for fold in moved], weights=weights))
+        ),
+    }
 
 
-def _effects(scored: list[list[Floats]]) -> dict[str, float | None]:
-    weights, aucs, beyond = [], [], []
-    for reference, window in scored:
-        if len(reference) and len(window):
-            edge = np.quantile(reference, 1 - _QUIET)
-            aucs.append(superiority(reference, window))
-            beyond.append(float((window > edge).mean() - (reference > edge).mean()))
-            weights.append(len(window))
-    share = float(np.average(beyond, weights=weights)) / (1 - _QUIET)
-    return {"auc": float(np.average(aucs, weights=weights)), "new_share": max(0.0, share)}
+def _projected(sides: list[Floats], direction: Floats) -> list[Floats]:
+    return [rows @ direction.astype(np.float32) for rows in sides]
+
+
+def _beyond(reference: Floats, window: Floats) -> float:
+    edge = np.quantile(reference, 1 - _QUIET)
+    return float((window > edge).mean() - (reference > edge).mean()) / (1 - _QUIET)
 
 
 def _codes(made: Design, before: Floats) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -99,4 +107,4 @@ def _discriminant(reference: _Moments, window: _Moments) -> Floats:
     shrunk = d / (d + n)
     covariance = (1 - shrunk) * covariance + shrunk * level * np.eye(d)
     covariance += np.eye(d) * max(level, 1e-12) * 1e-6
-    return np.asarray(np.linalg.solve(covariance, window.mean - reference.mean)).astype(np.float32)
+    return np.asarray(np.linalg.solve(covariance, window.mean - reference.mean))

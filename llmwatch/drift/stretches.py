@@ -19,6 +19,8 @@ _OF_A_STRATUM = 3
 """Stretches of the smaller side that a stratum has on average: fewer leave nothing to exchange, more differ by the hour."""
 _COMPARED = 0.9
 """Of the window's stretches, how many have to be in a stratum with some of the reference."""
+_HARDLY = 10
+"""A pause this many times shorter than is usual between stretches is one within what came together."""
 Times = npt.NDArray[np.int64]
 
 
@@ -26,16 +28,13 @@ def cut(reference: Times, window: Times, minimum: int) -> tuple[npt.NDArray[Any]
     """The stretch of each row: of as many rows on both sides, and hardly more than `minimum` of the smaller side."""
     rows = max(1, min(len(reference), len(window)) * 3 // (4 * minimum))
     period = _DAY_US if np.ptp(window) <= 2 * _DAY_US else 7 * _DAY_US
-    return _stretches(reference, rows, period), _stretches(window, rows, period)
+    return tuple(_stretches(side, rows, period, minimum) for side in (reference, window))  # type: ignore[return-value]
 
 
-def _stretches(times: Times, rows: int, period: int) -> npt.NDArray[Any]:
-    """About `rows` rows that follow each other are one stretch; it ends where nothing came for longest."""
+def _stretches(times: Times, rows: int, period: int, minimum: int) -> npt.NDArray[Any]:
+    """About `rows` rows that follow each other are one stretch."""
     order = np.argsort(times, kind="stable")
-    pauses = np.diff(times[order])
-    first = rows - rows // 2 - 1  # the ends are looked for half a stretch around every `rows` rows
-    looked_at = pauses[first:][: (len(pauses) - first) // rows * rows].reshape(-1, rows)
-    ends = first + np.arange(len(looked_at)) * rows + looked_at.argmax(axis=1)
+    ends = _ends(np.diff(times[order]), rows, minimum)
     starts = np.zeros(len(times), dtype=np.int64)
     starts[ends + 1] = 1
     number = np.cumsum(starts)
@@ -44,6 +43,20 @@ def _stretches(times: Times, rows: int, period: int) -> npt.NDArray[Any]:
     made["number"][order] = number
     made["at"][order] = ((begin + (end - begin) // 2) % period)[number]
     return made
+
+
+def _ends(pauses: Times, rows: int, minimum: int) -> Times:
+    """The row that each stretch but the last ends with: the one after which nothing came for longest, near there.
+
+    Where the longest pause is hardly any, what came together would be cut in two: there no stretch ends.
+    """
+    first = rows - rows // 2 - 1  # the ends are looked for half a stretch around every `rows` rows
+    looked_at = pauses[first:][: (len(pauses) - first) // rows * rows].reshape(-1, rows)
+    ends = first + np.arange(len(looked_at)) * rows + looked_at.argmax(axis=1)
+    longest = pauses[ends]
+    order = np.argsort(longest, kind="stable")
+    hardly = order[longest[order] < np.median(longest) / _HARDLY] if len(ends) else order
+    return np.delete(ends, hardly[: max(0, len(ends) + 1 - minimum)])
 
 
 def strata(at: Times, n_reference: int) -> npt.NDArray[np.int64]:

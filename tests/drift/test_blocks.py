@@ -29,6 +29,17 @@ def test_stretches_of_time_end_where_nothing_came_for_longest():
     assert list(reference) == list(window)
 
 
+def test_a_burst_longer_than_a_stretch_is_not_cut_in_two():
+    random = np.random.default_rng(1)
+    sizes = 1 + random.geometric(0.5, 90)
+    burst = np.repeat(np.arange(90), sizes)[:200]
+    times = np.cumsum(random.exponential(1e9, 90))[burst].astype(np.int64) + np.arange(200)
+    (_, window), _ = blocks.chosen(times_us=(times, times))
+    cut = [number for number in range(90) if len(set(window["number"][burst == number])) > 1]
+    assert cut == []
+    assert blocks.count(window, 200) >= 30
+
+
 def test_stretches_do_not_depend_on_the_order_of_rows():
     times = np.random.default_rng(1).integers(0, 10**12, 1000)
     order = np.random.default_rng(2).permutation(1000)

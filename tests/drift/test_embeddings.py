@@ -24,6 +24,17 @@ def test_a_share_of_another_kind_is_seen_and_estimated():
     assert found.effects["new_share"] == pytest.approx(0.15, abs=0.06)
 
 
+def test_a_kind_that_grows_is_counted_though_a_classifier_makes_nothing_of_it():
+    random = np.random.default_rng(1)
+    kind = np.float32(np.eye(384)[0])
+    rows = random.standard_normal((2000, 384), dtype=np.float32) / np.float32(384**0.5)
+    for some in (slice(0, 20), slice(1000, 1100)):
+        rows[some] = 0.1 * rows[some] + kind
+    found = embeddings.compare(rows[:1000], rows[1000:])
+    assert found.effects["auc"] < 0.55
+    assert found.effects["new_share"] == pytest.approx(0.08, abs=0.02)
+
+
 def test_nothing_is_seen_where_nothing_moved():
     found = embeddings.compare(vectors(1000, 1), vectors(1000, 2))
     assert found.p > 0.01
