@@ -271,9 +271,9 @@ def list_(given: argparse.Namespace) -> int:
         )
     else:
         say("no alerts")
-    for project, one in silences:
+    for place, one in silences:
         print_line(
-            f"silenced until {said_time(one.until_us)}: {one.rule} in {project} ({one.id}) {one.reason}"
+            f"silenced until {said_time(one.until_us)}: {one.rule} in {place} ({one.id}) {one.reason}"
         )
     return OK
 

@@ -47,7 +47,9 @@ class Track:
 
     state: State = "quiet"
     seen_us: int = 0
-    """The newest window that was looked at."""
+    """The newest window of which something was known."""
+    looked_us: int = 0
+    """The newest window that was looked at; what is told anew of an earlier one is read again."""
     holding: int = 0
     holding_since_us: int = 0
     quiet: int = 0

@@ -12,7 +12,7 @@ DEFAULT: tuple[Rule, ...] = (
         "most calls fail",
         Threshold(_ERRORS, above=25, min_rows=20),
         severity="P0",
-        lasting=3,
+        lasting=5,  # providers have bad minutes; nobody is to be woken for those
     ),
     Rule(
         "many calls fail",

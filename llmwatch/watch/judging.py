@@ -66,6 +66,7 @@ def follow(
     window_us = MINUTE_US if rule.by_the_clock else series.window_us
     for at_us in _times(rule, key, series, track, now_us, minutes):
         held = when.holds(known, key.source, at_us)
+        track.looked_us = max(track.looked_us, at_us)
         for change in step(rule, key, track, at_us, window_us, held):
             yield Changed(rule, key, track, change)
 

@@ -95,7 +95,7 @@ def _keep(known: Known, metrics: Sequence[str], row: tuple[Any, ...]) -> None:
     set_, table, group, window_s, ends, rows, *values, _closed = row
     if not isinstance(set_, str) or ends is None:
         return
-    source = Source(str(table), set_, str(group or EVERY_ROW))
+    source = Source(_name(table), set_, str(group or EVERY_ROW))
     series = known.of(source, int(window_s) * 1_000_000)
     told = {name: float(v) for name, v in zip(metrics, values, strict=True) if v is not None}
     series.add(int(ends), int(rows or 0), told)
@@ -148,4 +148,9 @@ def _load_drift(reader: Reader, known: Known, wanted: Span) -> None:
             told.pop("drift/drift_detected", None)
         elif found is not None:
             told["drift/drift_detected"] = float(found)
-        known.of(Source(str(table), DRIFT), 3_600_000_000).add(int(at_us), 1, told)
+        known.of(Source(_name(table), DRIFT), 3_600_000_000).add(int(at_us), 1, told)
+
+
+def _name(table: Any) -> str:
+    """The table's own name: a set may be declared of `project/table`, and all is of one project here."""
+    return str(table).rpartition("/")[2]

@@ -48,7 +48,7 @@ class Message:
     @property
     def incident(self) -> str:
         """The same for all messages of a rule in a project: what a pager folds them by."""
-        return f"llmwatch/{self.project}/{self.rule}"[:255]
+        return one_line(f"llmwatch/{self.project}/{self.rule}", 250)
 
     @property
     def title(self) -> str:
@@ -68,7 +68,8 @@ class Message:
         return [one_line(line, 2000) for line in said]
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "title": self.title, "lines": self.lines()}
+        told: dict[str, Any] = _utf8({**asdict(self), "title": self.title, "lines": self.lines()})
+        return told
 
     @classmethod
     def from_dict(cls, told: dict[str, Any]) -> Message:
@@ -132,3 +133,12 @@ def place(key: Key) -> str:
     """The table, and the group where the alert is one group's."""
     group = "" if key.source.group == EVERY_ROW else f" {key.source.group}"
     return one_line(f"{key.source.table}{group}", 200)
+
+
+def _utf8(told: Any) -> Any:
+    """Plain values without lone surrogates, which no JSON can hold."""
+    if isinstance(told, str):
+        return told.encode("utf-8", "replace").decode()
+    if isinstance(told, dict):
+        return {key: _utf8(value) for key, value in told.items()}
+    return [_utf8(one) for one in told] if isinstance(told, (list, tuple)) else told

@@ -15,7 +15,7 @@ from llmwatch.watch.history import Log, Silence
 from llmwatch.watch.judging import Changed, judge, keys
 from llmwatch.watch.messages import Firing, Kind, message
 from llmwatch.watch.rules import Rule
-from llmwatch.watch.series import DAY_US, Known
+from llmwatch.watch.series import DAY_US, Known, Source
 from llmwatch.watch.standing import Delivery, Standing
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _AT_FIRST_US = DAY_US
 """What a first round reads at most: what fires now began within this."""
+_KEPT_US = 35 * DAY_US
 
 
 @dataclass
@@ -41,7 +42,7 @@ def look(
     """Look at every rule, write down what changed and line up what is to be told. Sends nothing."""
     project = reader.project
     now = clock.now_us() if now_us is None else now_us
-    kept = standing.load(project)
+    kept = standing.load(project) or _remembered(reader)
     known = loading.load(reader, rules, _span(rules, kept, now))
     found = Round(judge(project.id, rules, known, kept, now))
     with _log(project) as log:
@@ -52,15 +53,36 @@ def look(
         _mute(log, kept, found.firing, history.silences(reader, now))
     found.messages = _line_up(kept, rules, known, project, channels, found.firing, now)
     kept.told_us = now
+    _forget(kept, now)
     standing.save(project, kept)
     return found
 
 
+def _remembered(reader: Reader) -> Standing:
+    """What fires by the history, for when the standing was lost: nobody is told of it again."""
+    kept = Standing()
+    for one in history.alerts(reader):
+        if one.state == "firing":
+            source = Source(one.table, one.set, one.group)
+            track = kept.track(Key(reader.project.id, one.rule, source, one.metric))
+            track.state, track.alert, track.severity = "firing", one.id, one.severity
+            track.fired_us = track.seen_us = one.fired_us
+            track.told = one.severity if one.messages else ""
+    return kept
+
+
 def _span(rules: Sequence[Rule], kept: Standing, now_us: int) -> loading.Span:
-    """From the oldest window that some track still waits for, within a day."""
-    seen = [track.seen_us for track in kept.tracks.values() if track.seen_us]
-    start = max(now_us - _AT_FIRST_US, min(seen, default=0))
-    return loading.span(rules, start, now_us, kept.told_us)
+    """From the oldest window that some track waits for, within a day; and what was told since the last look."""
+    oldest = now_us - _AT_FIRST_US
+    looked = [track.looked_us for track in kept.tracks.values() if track.looked_us > oldest]
+    return loading.span(rules, min(looked, default=oldest), now_us, kept.told_us)
+
+
+def _forget(kept: Standing, now_us: int) -> None:
+    """Tracks of groups that were not heard of for long: there is one for each user that ever came."""
+    for key, track in list(kept.tracks.items()):
+        if track.state == "quiet" and now_us - track.looked_us > _KEPT_US:
+            del kept.tracks[key]
 
 
 @contextmanager

@@ -51,6 +51,8 @@ def send(project: Project, channels: Sequence[Channel], *, once: bool = False) -
 
     Returns what is still to be sent."""
     kept = standing.load(project)
+    if kept is None:
+        return []
     for attempt in range(_TRIES_AT_ONCE if once else 1):
         if attempt:
             time.sleep(2**attempt / 2)
@@ -75,7 +77,7 @@ def _turn(
             _note(log, deliveries, delivery, error)
     finally:
         log.close()
-        kept = standing.load(project)
+        kept = standing.load(project) or standing.Standing()
         kept.deliveries = deliveries
         standing.save(project, kept)
     return bool(deliveries)

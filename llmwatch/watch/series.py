@@ -103,7 +103,7 @@ class Known:
             source
             for source, series in self.series.items()
             if (set_ is None or source.set == set_)
-            and (table is None or source.table == table)
+            and (table is None or source.table == table.rpartition("/")[2])
             and keys_of(source.group) == frozenset(by)
             and (metric == "*" or any(True for _ in series.told(metric)))
         ]

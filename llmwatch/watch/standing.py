@@ -45,14 +45,16 @@ class Standing:
         return self.tracks.setdefault(key.text, Track())
 
 
-def load(project: Project) -> Standing:
-    """The standing as it was kept; a new one where there is none, or none that can be read."""
+def load(project: Project) -> Standing | None:
+    """The standing as it was kept; None where there is none, or none that can be read."""
     path = _path(project)
     if not path.exists():
-        return Standing()
-    with faults.contained(f"{path} could not be read; alerts that fire may be told once more"):
+        return None
+    with faults.contained(
+        f"{path} could not be read; the alerts that fire are taken from the history"
+    ):
         return _parsed(orjson.loads(path.read_bytes()))
-    return Standing()
+    return None
 
 
 def save(project: Project, standing: Standing) -> None:

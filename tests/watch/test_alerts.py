@@ -104,11 +104,14 @@ def test_a_restart_goes_on_where_the_last_look_ended_and_tells_nothing_twice():
         assert len(alerts()) == 1
 
 
-def test_without_its_standing_a_history_has_no_alert_twice(store):
-    Watcher([FAILING]).each(range(4), errors=9)
-    standing._path(project()).unlink()
-    Watcher([FAILING]).at(4)
-    assert len(alerts()) == 1
+def test_when_the_standing_is_lost_the_history_says_what_fires_and_was_told(store):
+    with receiver() as hook:
+        Watcher([FAILING], [Webhook(url=hook.url)]).each(range(4), errors=9)
+        standing._path(project()).unlink()
+        watcher = Watcher([FAILING], [Webhook(url=hook.url)])
+        watcher.each(range(4, 7), errors=9)
+        assert len(alerts()) == len(hook.requests) == 1
+        assert watcher.each(range(7, 12), errors=0) == ["resolved"]
 
 
 def test_a_standing_that_cannot_be_read_is_reported_and_the_watch_goes_on(store):
@@ -254,7 +257,7 @@ def test_a_change_is_measured_against_the_same_time_on_the_days_before():
 
 def test_a_budget_adds_up_from_the_beginning_of_its_day():
     rule = Rule("money", Budget("cost/total_usd", limit=10, period="day"), lasting=1, settled=1)
-    tell(range(0, 60), {"cost/total_usd": 0.16})
+    tell(range(60), {"cost/total_usd": 0.16})
     watcher = Watcher([rule])
     assert watcher.at(60).changed == []
     tell(range(60, 70), {"cost/total_usd": 0.16})

@@ -11,6 +11,7 @@ from llmwatch.watch.channels.posting import post
 from llmwatch.watch.channels.secrets import secret
 from llmwatch.watch.messages import Message
 from llmwatch.watch.periods import moment
+from llmwatch.watch.wording import one_line
 
 _SEVERITIES = {"P0": "critical", "P1": "error", "P2": "warning"}
 
@@ -47,7 +48,7 @@ def event(message: Message) -> dict[str, Any]:
             "severity": _SEVERITIES[message.severity],
             "timestamp": moment(message.at_us).isoformat(),
             "component": message.about[0].where if message.about else message.project,
-            "class": message.rule,
+            "class": one_line(message.rule, 200),
             "custom_details": {"said": message.lines(), "id": message.id},
         },
     }
