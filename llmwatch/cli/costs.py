@@ -10,6 +10,7 @@ from llmwatch.cli import chosen
 from llmwatch.cli.codes import OK, WRONG
 from llmwatch.cli.output import print_json, print_table, say
 from llmwatch.cli.times import when
+from llmwatch.errors import NotFound
 
 if TYPE_CHECKING:
     import argparse
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from llmwatch.store import Project
     from llmwatch.stream.query import Reader
 
+DEFAULT_TABLE = "traces"
 _UNKNOWN = "unknown"
 
 
@@ -33,7 +35,9 @@ def add_to(commands: Any) -> None:
     )
     costs_.add_argument("--since", type=when, metavar="WHEN", help="such as 7d, 12h or 2026-01-31")
     costs_.add_argument("--until", type=when, metavar="WHEN", help="the same")
-    costs_.add_argument("--table", default="traces", help="the table they are in (default: traces)")
+    costs_.add_argument(
+        "--table", default=DEFAULT_TABLE, help="the table they are in (default: traces)"
+    )
     costs_.add_argument(
         "--budgets", action="store_true", help="where budgets stand; exit code 1 when one is over"
     )
@@ -85,17 +89,17 @@ def dollars(cost: float | None, unpriced: int = 0) -> str:
 
     >>> (
     ...     dollars(1234.5),
-    ...     dollars(0.25),
+    ...     dollars(0.105),
     ...     dollars(2e-08),
     ...     dollars(1.0, unpriced=2),
     ...     dollars(None, unpriced=2),
     ... )
-    ('1,234.50', '0.25', '0.00000002', '>= 1.00', 'unknown')
+    ('1,234.50', '0.105', '0.00000002', '>= 1.00', 'unknown')
     """
     if cost is None:
         return _UNKNOWN
-    two_digits = f"{Decimal(f'{cost:.1e}').normalize():f}"
-    text = f"{cost:,.2f}" if cost >= 1 or cost == 0 else two_digits
+    four_digits = f"{Decimal(f'{cost:.3e}').normalize():f}"
+    text = f"{cost:,.2f}" if cost >= 1 or cost == 0 else four_digits
     return f">= {text}" if unpriced else text
 
 
@@ -158,10 +162,14 @@ def _standing(project: str, each: Standing) -> list[Any]:
 
 def _readers(given: argparse.Namespace) -> Iterator[tuple[Project, Reader]]:
     """A reader of each chosen project that has the table."""
-    for project in chosen.projects(given):
-        if given.table in project.tables():
-            with _reader(project) as reader:
-                yield project, reader
+    projects = chosen.projects(given)
+    having = [project for project in projects if given.table in project.tables()]
+    if not having and given.table != DEFAULT_TABLE:
+        there = sorted({table for project in projects for table in project.tables()})
+        raise NotFound(f"there is no table {given.table}; there is: {', '.join(there) or 'none'}")
+    for project in having:
+        with _reader(project) as reader:
+            yield project, reader
 
 
 @contextmanager

@@ -55,8 +55,8 @@ class Budget:
 class Standing:
     """Where a budget stands: what an alert is raised from.
 
-    `state` is `ok`, `warning`, `over`, or `unknown`: within the limit as far as is known, with calls in it
-    that have no price (`unpriced`) or wait for one (`unscored`). `of` is whose it is, for a budget that each has.
+    `state` is `ok`, `warning`, `over`, or `unknown`: `ok` as far as is known, with calls in it that have no price
+    (`unpriced`) or wait for one (`unscored`). `of` is whose it is, for a budget that each has.
     """
 
     budget: str
@@ -151,9 +151,9 @@ def _standing(
 def _state(share: float, warn: float, unknown: int) -> str:
     if share > 1:
         return "over"
-    if unknown:
-        return "unknown"
-    return "warning" if share >= warn else "ok"
+    if share >= warn:  # what has no price can only add to it
+        return "warning"
+    return "unknown" if unknown else "ok"
 
 
 def period(per: str, now: datetime) -> tuple[datetime | None, datetime | None]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from llmwatch.scorers import texts, tokens, usage
 from llmwatch.scorers.prices import Prices, tier_of
 from llmwatch.scorers.protocol import Row
 from llmwatch.scorers.usage import Usage
+
+_Number = TypeVar("_Number", int, float)
 
 
 class _Details(TypedDict, total=False):
@@ -234,14 +236,19 @@ def _together(parts: list[CostResult]) -> CostResult:
     if len(parts) == 1:
         return parts[0]
     costs = [part["cost_usd"] for part in parts]
-    known = [cost for cost in costs if cost is not None]
     together: CostResult = {
         **parts[0],
         "model": ", ".join(sorted(part["model"] or "?" for part in parts)),
-        "prompt_tokens": sum(part["prompt_tokens"] or 0 for part in parts),
-        "completion_tokens": sum(part["completion_tokens"] or 0 for part in parts),
-        "cost_usd": sum(known) if len(known) == len(costs) else None,
+        "prompt_tokens": _sum([part["prompt_tokens"] for part in parts]),
+        "completion_tokens": _sum([part["completion_tokens"] for part in parts]),
+        "cost_usd": None if None in costs else _sum(costs),
     }
     for name in (*_Details.__annotations__,):
         together.pop(name, None)  # type: ignore[misc]
     return together
+
+
+def _sum(parts: Sequence[_Number | None]) -> _Number | None:
+    """Of what is known (an embedding has no completion); None when nothing is."""
+    known = [part for part in parts if part is not None]
+    return sum(known) if known else None

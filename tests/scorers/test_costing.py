@@ -178,6 +178,9 @@ def test_a_summary_of_several_models_is_one_sum():
         is None
     )
     assert costing.of_summary({"usage": {}}, Prices(), AT) is None
+    half = {"own-a": {"prompt_tokens": 7}, "own-b": {"prompt_tokens": 5}}
+    found = costing.of_summary({"usage": half}, Prices(), AT)
+    assert (found["prompt_tokens"], found["completion_tokens"]) == (12, None)
 
 
 @pytest.mark.parametrize(

@@ -180,8 +180,9 @@ def test_a_budget_stands_at_what_its_period_used(recorded, reader):
     month, day = Budget("month", usd=2), Budget("day", usd=0.4, per="day")
     assert stand(reader, month, day) == [
         ("day", None, 0.5, "over"),
-        ("month", None, 1.75, "unknown"),
+        ("month", None, 1.75, "warning"),
     ]
+    assert stand(reader, Budget("far", usd=20))[0][3] == "unknown"
     [standing] = budgets.standings(
         reader, [Budget("all", usd=2, only={"model": "large"})], now=NOON
     )
@@ -265,6 +266,11 @@ def test_the_command_fails_when_a_budget_is_over(recorded, tmp_path, capsys):
     settings_file.write_text("[budgets.all]\nusd = 100\nper = 'ever'\n")
     assert main(["costs", "--budgets", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["state"] == "unknown"
+
+
+def test_the_command_says_when_there_is_no_such_table(recorded, capsys):
+    assert main(["costs", "bot", "--table", "tracs"]) == 1
+    assert "there is no table tracs; there is: traces" in capsys.readouterr().err
 
 
 def test_the_command_refuses_what_it_cannot_add_up_by(recorded, capsys):
