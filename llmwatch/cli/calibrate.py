@@ -126,7 +126,10 @@ def _print(fit: Fit, given: argparse.Namespace) -> None:
             f"{fit.unread} labels could not be read as right or wrong; say with --right which value means right"
         )
     if not fit.labels:
-        say(f"no row has both a score of {given.score} and a label {given.label}")
+        say(
+            f"no row has both a score of {given.score} and a label {given.label}: score the rows with `llmwatch score "
+            f"{given.table} --scorer {given.score}`, label them with `llmwatch labels import` or llmwatch.label(...)"
+        )
     elif fit.diagrams and not given.dry_run:
         say(
             f"saved as {fit.calibration.label}; use it by Confidence(calibration={fit.calibration.name!r})"

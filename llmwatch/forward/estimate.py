@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DAY_S = 86400.0
 _SAMPLE = 500
+_EVENTS = "feedback, scores, labels"
 _FEEDBACK_BYTES = 500
 LEAST_S, ENOUGH_S = 60.0, 3600.0
 
@@ -62,10 +63,8 @@ def _of_table(
         f"FROM main.{quoted(table)} WHERE ts >= make_timestamptz(?)"
     )
     rows, seen, media, traces, failed = reader.execute(sql, [since], [table]).rows[0]
-    if rows < 2 or not seen:
-        return Estimate(
-            table, None, None, None, 0.0, "fewer than two rows in the last day: too few to say"
-        )
+    if (seen or 0) < LEAST_S:
+        return Estimate(table, None, None, None, seen or 0.0, _too_few(seen))
     share, note = _share(sampler, traces, failed)
     a_day = share * DAY_S / seen
     size = _mean_size(reader, project, table, since)
@@ -117,10 +116,8 @@ def _of_events(reader: Reader) -> Estimate:
         "WHERE kind IN ('feedback', 'score', 'label') AND ts >= make_timestamptz(?)"
     )
     count, seen, size = reader.execute(sql, [since], [EVENTS]).rows[0]
-    if count < 2 or not seen:
-        return Estimate(
-            "feedback, scores, labels", None, None, None, 0.0, "fewer than two in the last day"
-        )
+    if (seen or 0) < LEAST_S:
+        return Estimate(_EVENTS, None, None, None, seen or 0.0, _too_few(seen))
     a_day = DAY_S / seen
     sent = (size or 0) + count * _FEEDBACK_BYTES
-    return Estimate("feedback, scores, labels", count * a_day, sent * a_day, 0.0, seen, _few(seen))
+    return Estimate(_EVENTS, count * a_day, sent * a_day, 0.0, seen, _few(seen))

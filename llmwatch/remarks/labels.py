@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,7 @@ def import_labels(
     """Label the rows of a table by a file whose records have the key of a row and its labels.
 
     key: a column, or a key of the rows' data, attributes, inputs or output; the file has it by the same name.
-    labels: the columns that are labels (all but the key, unless given). An empty value is no label.
+    labels: the columns that are labels (all but the key, unless given). An empty value (or NaN) is no label.
     A second import of the same file writes nothing.
     """
     from llmwatch.names import parse_table
@@ -215,7 +216,8 @@ def _records(
             )
         found = _record(line, record, key, chosen)
         if isinstance(found, str):
-            done.leave_out(line, "no_key" if record.get(key) in (None, "") else "no_labels", found)
+            what = "no_key" if _is_empty(record.get(key)) else "no_labels"
+            done.leave_out(line, what, found)
         else:
             yield found
 
@@ -225,13 +227,18 @@ def _record(
 ) -> _Record | str:
     """A record of the file, or why it cannot be used."""
     value = record.get(key)
-    if value is None or value == "":
+    if _is_empty(value):
         return f"it has no {key}"
     names = [name for name in record if name != key] if chosen is None else chosen
-    labels = {name: record.get(name) for name in names if record.get(name) not in (None, "")}
+    labels = {name: record[name] for name in names if not _is_empty(record.get(name))}
     if not labels:
         return f"it has none of: {', '.join(names)}"
     return _Record(line, str(value), labels)
+
+
+def _is_empty(value: Any) -> bool:
+    """Nothing was said: also NaN, which is how pandas writes a missing number."""
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def _batches(found: Iterable[_Record]) -> Iterator[list[_Record]]:

@@ -78,6 +78,12 @@ def test_status_is_json_for_a_script(sending, forward):
 def test_an_estimate_says_when_too_little_is_known(sending, forward):
     sending.table().log({"a": 1})
     assert "unknown" in forward("--estimate")[1]
+    sending.table().log([{"a": n} for n in range(50)])
+    (found,) = [
+        one for one in json.loads(forward("--estimate", "--json")[1]) if one["table"] == "answers"
+    ]
+    assert found["rows_a_day"] is None  # a burst of a second is no day
+    assert "60 are needed" in found["note"]
 
 
 def test_an_estimate_is_rows_and_bytes_a_day(sending, forward):

@@ -80,6 +80,20 @@ def test_parquet_with_numbers_as_keys(tmp_path: Path) -> None:
     assert [row.labels for row in table.rows()] == [{"even": True}, {"even": False}, {"even": True}]
 
 
+def test_what_pandas_writes_for_a_missing_number_is_no_label(
+    table: StreamTable, tmp_path: Path
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = tmp_path / "truth.parquet"
+    scores = [float("nan"), 0.5]
+    pq.write_table(pa.table({"inference_id": ["i-0", "i-1"], "loss": scores}), file)
+    done = import_labels(file, key="inference_id", table=TABLE)
+    assert (done.matched, done.no_labels, done.labels) == (1, 1, 1)
+    assert labels(table) == {"i-1": {"loss": 0.5}}
+
+
 def test_only_the_columns_that_are_named_become_labels(table: StreamTable, tmp_path: Path) -> None:
     file = tmp_path / "truth.csv"
     file.write_text("inference_id,resolved,note\ni-0,true,long story\n")
