@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -62,6 +63,15 @@ def test_the_text_says_what_moved_by_how_much_and_what_is_new():
     assert "33% of rows changed level; new: pro" in said
     assert "30 rows (10.0%): pro, tulip" in said
     assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("shown", [str, Report._repr_html_])
+def test_where_no_kind_is_new_no_prompt_is_shown_as_if_it_were(shown):
+    # with longer prompts of the usual kinds, the oddest ones are still what everybody asks
+    usual = Exemplar("r", "my refund is wrong", 0.9)
+    text = shown(replace(made(), explanation=Explanation(1255, 1, (), (usual,) * 20)))
+    assert "No new kind of prompt" in text
+    assert "my refund" not in text
 
 
 def test_colour_is_for_terminals():

@@ -107,13 +107,12 @@ def _new_prompts(report: Report) -> str:
     explained = report.explanation
     if explained is None:
         return ""
-    if not explained.new_rows:
-        return "<section><h2>New prompts</h2><p>No prompt stands out: what changed is in how many there are of each kind.</p></section>"
+    if not explained.groups:
+        return f"<section><h2>New prompts</h2><p>{escape(words.NOTHING_NEW)}</p></section>"
     groups = "".join(_group(group) for group in explained.groups)
-    odd = "" if explained.groups else _examples(explained.newest[:5])
     return (
         f"<section><h2>New prompts</h2><p>{explained.new_rows:,} of {explained.looked_at:,} prompts are among others "
-        f"of their kind that the reference has hardly any of.</p><div class=cards>{groups}</div>{odd}</section>"
+        f"of their kind that the reference has hardly any of.</p><div class=cards>{groups}</div></section>"
     )
 
 

@@ -93,6 +93,9 @@ def _bars(shares: tuple[float, ...], most: float) -> str:
 def _new_prompts(report: Report) -> Iterator[Any]:
     explained = report.explanation
     assert explained is not None
+    if not explained.groups:
+        yield _text(f"\n{words.NOTHING_NEW}", "bold")
+        return
     yield _text(
         f"\nNew prompts: {explained.new_rows:,} of {explained.looked_at:,} are among others of their kind that the "
         "reference has hardly any of",
@@ -102,9 +105,6 @@ def _new_prompts(report: Report) -> Iterator[Any]:
         about = ", ".join(words.visible(term, 40) for term in group.terms) or "no word in common"
         yield _text(f"  {group.rows:,} rows ({group.share:.1%}): {about}", "cyan")
         for one in group.exemplars:
-            yield _text(f"      {words.visible(one.text, 100)}")
-    if not explained.groups:
-        for one in explained.newest[:5]:
             yield _text(f"      {words.visible(one.text, 100)}")
 
 

@@ -12,6 +12,8 @@ _HEADLINES = {
     "insufficient data": "Not enough data to tell",
 }
 
+NOTHING_NEW = "No new kind of prompt: what changed is how many there are of each kind, or something else about them."
+
 
 def in_order(report: Report) -> list[Line]:
     """What drifted first, then what could not be tested last."""
