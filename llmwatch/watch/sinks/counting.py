@@ -181,7 +181,7 @@ class _Passing(Follower):
 
     def _read(self, ids: Iterable[str], also: str = "", *params: int) -> list[dict[str, Any]]:
         among = "id IN (SELECT unnest(?::VARCHAR[]))"
-        sql = f"SELECT {self.fields} FROM main.{quoted(self.table)} WHERE {among}{also}"  # noqa: S608 - names of ours
+        sql = f"SELECT {self.fields} FROM main.{quoted(self.table)} WHERE {among}{also}"
         return self._reader.execute(sql, [sorted(ids), *params], [self.table]).dicts()
 
 

@@ -68,7 +68,7 @@ def parsed(row_id: str, said_us: int, data: Any) -> MetricRow | None:
 def said_since(reader: Reader, since_us: int) -> Iterator[MetricRow]:
     """What was said of windows from a time on, in the order it was said."""
     sql = (
-        f"SELECT id, epoch_us(ts), data FROM main.{names.TABLE} "  # noqa: S608 - a name of ours
+        f"SELECT id, epoch_us(ts), data FROM main.{names.TABLE} "
         "WHERE ts >= make_timestamptz(?::BIGINT) ORDER BY ts, writer, seq"
     )
     for row_id, said_us, data in reader.execute(sql, [since_us], [names.TABLE]).rows:

@@ -1,0 +1,160 @@
+"""One project's metrics and sampled requests, taken from the store into the journal and from there into daily runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llmwatch import clock
+from llmwatch.stream.follow import Follower, RecordedReader
+from llmwatch.stream.query import Reader
+from llmwatch.watch import names
+from llmwatch.watch.sinks.journal import DAY_US, KEPT_US, NAME, Journal, Step, day_of
+from llmwatch.watch.sinks.metric_rows import MetricRow, parsed
+from llmwatch.watch.sinks.points import points_of
+from llmwatch.watch.sinks.requests import Requests, Sample
+from llmwatch.watch.sinks.wandb_run import DayRun
+
+if TYPE_CHECKING:
+    from llmwatch.settings import Settings
+    from llmwatch.store import Project
+    from llmwatch.watch.sinks.options import WandbOptions
+
+_BATCH = 2000
+_OVER_US = 600_000_000
+"""How long after its day a run is kept open for what comes late."""
+
+
+class Daily:
+    """Follows `metrics` and the tables that requests are sampled from; `turn` sends what is new."""
+
+    def __init__(self, project: Project, settings: Settings, options: WandbOptions) -> None:
+        self.project, self.options = project, options
+        self.journal = Journal(project)
+        self._reader = Reader(project, settings)
+        self._recorded = RecordedReader(project, settings)
+        self._follow = {
+            table: Follower(
+                project, table, NAME, settings, start=_midnight(), reader=self._recorded
+            )
+            for table in (names.TABLE, *options.tables)
+        }
+        self._samples = {table: Sample(options.sample) for table in options.tables}
+        self._sample_until = time.monotonic() + options.every_s
+        self._requests = Requests(project, self._reader, options.columns, settings.redact)
+        self._runs: dict[str, DayRun] = {}
+
+    def turn(self, *, last: bool = False) -> bool:
+        """Write down what is new, then send what is written down; whether there was anything."""
+        worked = self._take_metrics()
+        worked |= self._take_requests(last=last)
+        worked |= self._send()
+        return worked
+
+    def close(self) -> None:
+        """Finish the runs; what was not sent is sent by the next one."""
+        for run in self._runs.values():
+            run.finish()
+        self._runs = {}
+        for follower in self._follow.values():
+            follower.close()
+        self._reader.close()
+        self._recorded.close()
+
+    # --- into the journal -----------------------------------------------------------------
+
+    def _take_metrics(self) -> bool:
+        follower = self._follow[names.TABLE]
+        worked = False
+        while rows := follower.batch(_BATCH):
+            found = [row for row in map(_metric_row, rows) if row is not None and self._wants(row)]
+            for day, steps in _steps(found).items():
+                self.journal.add(day, steps)
+            follower.commit()
+            worked = True
+        return worked
+
+    def _wants(self, row: MetricRow) -> bool:
+        asked = not self.options.sets or row.set in self.options.sets
+        is_kept = row.window_start >= clock.now_us() - KEPT_US + DAY_US
+        return asked and row.closed and is_kept and not self.journal.has(row.id)
+
+    def _take_requests(self, *, last: bool) -> bool:
+        for table, sample in self._samples.items():
+            for _ in range(10):
+                rows = self._follow[table].batch(_BATCH)
+                for row in rows:
+                    if row.get("parent_id") is None and not self.journal.has(row["id"]):
+                        sample.add(row["id"])
+                if not rows:
+                    break
+        if not last and time.monotonic() < self._sample_until:
+            return False
+        self._sample_until = time.monotonic() + self.options.every_s
+        written = [self._write_down(table, sample) for table, sample in self._samples.items()]
+        return any(written)
+
+    def _write_down(self, table: str, sample: Sample) -> bool:
+        ids, now = sample.take(), clock.now_us()
+        if ids:
+            self.journal.add(day_of(now), [{"requests": ids, "table": table, "until": now}])
+        self._follow[table].commit()
+        return bool(ids)
+
+    # --- out of the journal ---------------------------------------------------------------
+
+    def _send(self) -> bool:
+        worked = False
+        today = day_of(clock.now_us() - _OVER_US)
+        for day, steps in list(self.journal.days.items()):
+            if day in self._runs or self.journal.sent(day) < len(steps):
+                worked |= self._send_day(day, steps)
+            if day < today and day in self._runs:
+                self._runs.pop(day).finish()
+        self.journal.forget(before=day_of(clock.now_us() - KEPT_US))
+        return worked
+
+    def _send_day(self, day: str, steps: Sequence[Step]) -> bool:
+        run = self._runs.get(day)
+        if run is None:
+            run = self._runs[day] = DayRun(self.project, self.options, self.journal, day)
+        behind = len(steps) - run.next_step
+        while run.next_step < len(steps):
+            run.log(*self._values(steps[run.next_step]))
+        return behind > 0
+
+    def _values(self, step: Step) -> tuple[dict[str, Any], set[str]]:
+        if "metrics" in step:
+            points = points_of(self._reader, step["metrics"], self.journal)
+            return points, set()
+        rows = list(self._requests.rows(step["table"], step["requests"]))
+        told = {
+            "window_time": step["until"] / 1_000_000,
+            "production/requests": [r for r, _ in rows],
+        }
+        return told, {version for _, version in rows if version}
+
+
+def _metric_row(row: Mapping[str, Any]) -> MetricRow | None:
+    return parsed(row["id"], int(row["ts"].timestamp() * 1_000_000), row["data"])
+
+
+def _steps(rows: Sequence[MetricRow]) -> dict[str, list[Step]]:
+    """By day, one step for each window's beginning: what begins together is one line of the history."""
+    windows: dict[int, list[str]] = {}
+    for row in rows:
+        windows.setdefault(row.window_start, []).append(row.id)
+    days: dict[str, list[Step]] = {}
+    for start, ids in sorted(windows.items()):
+        days.setdefault(day_of(start), []).append({"metrics": ids})
+    return days
+
+
+def _midnight() -> int:
+    return clock.now_us() // DAY_US * DAY_US
+
+
+def every(projects: Sequence[Project]) -> Iterator[Project]:
+    """Those of the projects that have metrics."""
+    return (project for project in projects if names.TABLE in project.tables())
