@@ -18,9 +18,9 @@ SUBSCRIBERS = (
     "llmwatch.drift.scheduled:Scheduled",
     "llmwatch.forward.subscriber:Forwarding",
     "llmwatch.watch.sinks.recording:Recording",
-    "llmwatch.watch.sinks.wandb_sink:WandbSink",
     "llmwatch.watch.subscriber:Watch",
     "llmwatch.watch.alerting:Alerting",
+    "llmwatch.watch.sinks.wandb_sink:WandbSink",
 )
 
 
