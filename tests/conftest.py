@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from llmwatch import faults
+
 pytest_plugins = ["llmwatch.testing.fixtures"]
 
 
@@ -16,3 +18,8 @@ def _nothing_of_the_machine(tmp_path_factory):
         del os.environ[name]
     os.environ["LLMWATCH_STORE"] = str(tmp_path_factory.mktemp("store") / "session")
     os.environ["LLMWATCH_WORKER"] = "false"
+
+
+@pytest.fixture(autouse=True)
+def _no_faults_of_other_tests():
+    faults.clear()

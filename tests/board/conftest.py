@@ -56,7 +56,7 @@ def support(tmp_path_factory):
     """A support bot's last day, made once: 400 traces, an incident, feedback, pictures."""
     with temporary_store(tmp_path_factory.mktemp("support")) as store:
         support_traffic.make(Path(store.root), traces=400)
-        yield store
+    return store
 
 
 @pytest.fixture(scope="session")
