@@ -90,6 +90,20 @@ class TestGenAi:
         assert (row["prompt_tokens"], row["completion_tokens"], row["latency_ms"]) == (12, 3, 2000)
         assert (row["session_id"], row["user_id"]) == ("chat-1", "ann")
 
+    def test_tokens_of_an_agent_are_those_of_its_calls_and_count_once(self, recorded):
+        used = {**self.ATTRIBUTES, "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 2}
+        agent = {**used, "gen_ai.operation.name": "invoke_agent"}
+        calls = recorded(
+            span(agent, name="agent", span_id="a" * 16),
+            span(used, name="chat", span_id="b" * 16, parent_id="a" * 16),
+        )
+        assert [row["prompt_tokens"] for row in rows(recorded) if row["op_name"] == "chat"] == [10]
+        assert [row["prompt_tokens"] for row in rows(recorded) if row["op_name"] == "agent"] == [
+            None
+        ]
+        kept = calls["agent"].attributes["otel"]["attributes"]
+        assert kept["gen_ai.usage.input_tokens"] == 10
+
     def test_what_is_told_in_inputs_is_not_kept_twice_and_the_rest_is_kept(self, recorded):
         otel = recorded(span(self.ATTRIBUTES, scope="my.lib"))["chat gpt"].attributes["otel"]
         assert otel["attributes"]["server.port"] == 443

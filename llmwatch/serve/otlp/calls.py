@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from llmwatch.backend.server import LocalTraceServer
 
 _PROJECT = ("wandb.entity", "wandb.project")
+_ASK_MODELS = (None, "llm", "embedding", "reranker")
+"""Kinds whose tokens are their own. An agent's or chain's are the sum of the calls below it, and would count twice."""
 _TRUE = (True, "true", "True", 1)
 
 
@@ -106,6 +108,6 @@ def _event(event: Any) -> dict[str, Any]:
 def _summary(span: Span, found: Meaning) -> dict[str, Any]:
     failed = _exception(span) is not None
     counts: Mapping[str, int] = {"success": int(not failed), "error": int(failed)}
-    if found.model is None or not found.usage:
+    if found.model is None or not found.usage or found.kind not in _ASK_MODELS:
         return {"status_counts": counts}
     return {"usage": {found.model: {"requests": 1, **found.usage}}, "status_counts": counts}
