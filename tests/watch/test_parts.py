@@ -40,7 +40,7 @@ def test_moments_of_pieces_are_those_of_the_whole_to_rounding(values, seed):
     merged = parts.merge_moments(parts.moments(np.array(p)) for p in cut(values, seed))
     assert merged[0] == len(values)
     if values:
-        scale = max(1.0, max(abs(v) for v in values))
+        scale = max(1.0, *map(abs, values))
         assert parts.mean(merged) == pytest.approx(np.mean(values), rel=1e-9, abs=1e-12 * scale)
         assert parts.std(merged) == pytest.approx(np.std(values), rel=1e-6, abs=1e-9 * scale)
         assert (merged[3], merged[4]) == (min(values), max(values))

@@ -92,9 +92,8 @@ def told(name: str | None = None) -> dict[tuple[str, int, int, str], dict[str, A
         return {}
     found = {}
     for one in StreamTable("bot/metrics").rows():
-        one = dict(one)
         if name is None or one["set"] == name:
-            found[one["set"], one["window_s"], one["window_start"], one["group"]] = one
+            found[one["set"], one["window_s"], one["window_start"], one["group"]] = dict(one)
     return found
 
 

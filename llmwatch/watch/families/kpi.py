@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,8 +59,8 @@ def _statistic(name: str, moments: parts.Moments, sketch: parts.Sketch) -> float
     if name in _PERCENTILES:
         return parts.quantile(sketch, _PERCENTILES[name])
     if name == "count":
-        return moments[0]
-    known = {
+        return int(moments[0])
+    known: dict[str, Callable[[parts.Moments], float | None]] = {
         "mean": parts.mean,
         "sum": parts.total,
         "std": parts.std,
