@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llmwatch.serve.endpoints import Endpoint
 
 _WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+MOST_PARTS = 100
 _INTO_PROJECT = ("entity", "project")
 
 
@@ -48,15 +49,20 @@ def unpacked(body: bytes, encoding: str | None, limit: int = MAX_BODY) -> bytes:
         return body
     if encoding not in _WINDOWS:
         raise BadBody(415, f"a body is sent as it is, or as gzip or deflate, not as {encoding!r}")
-    unpacker = zlib.decompressobj(_WINDOWS[encoding])
-    try:
-        content = unpacker.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise BadBody(400, f"the body is not {encoding}: {error}") from error
-    if len(content) > limit:
-        raise BadBody(413, f"the body is larger than {limit} bytes when unpacked")
-    if not unpacker.eof:
-        raise BadBody(400, f"the body is {encoding} that was cut off")
+    content, parts = b"", 0
+    while body:  # gzip may be of several parts, one after the other
+        if (parts := parts + 1) > MOST_PARTS:
+            raise BadBody(413, f"the body is {encoding} of more than {MOST_PARTS} parts")
+        unpacker = zlib.decompressobj(_WINDOWS[encoding])
+        try:
+            content += unpacker.decompress(body, limit + 1 - len(content))
+        except zlib.error as error:
+            raise BadBody(400, f"the body is not {encoding}: {error}") from error
+        if len(content) > limit:
+            raise BadBody(413, f"the body is larger than {limit} bytes when unpacked")
+        if not unpacker.eof:
+            raise BadBody(400, f"the body is {encoding} that was cut off")
+        body = unpacker.unused_data
     return content
 
 

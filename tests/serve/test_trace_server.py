@@ -140,6 +140,13 @@ class TestBadBodies:
         assert (answer.status_code, "batch[1].started_at" in answer.json()["reason"]) == (422, True)
         assert read(client, "local/split") == []
 
+    def test_gzip_of_several_parts_is_unpacked_whole(self):
+        assert (
+            requests.unpacked(gzip.compress(b'{"a":') + gzip.compress(b"1}"), "gzip") == b'{"a":1}'
+        )
+        with pytest.raises(BadBody, match="more than 100 parts"):
+            requests.unpacked(gzip.compress(b"") * 101, "gzip")
+
     def test_a_bomb_is_not_unpacked(self, monkeypatch):
         bomb = gzip.compress(b"0" * 10_000_000)
         with pytest.raises(BadBody, match="larger than 1000 bytes when unpacked"):
