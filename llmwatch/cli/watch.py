@@ -176,7 +176,9 @@ def _round(
 
 
 def _tell(project: Project, found: Round, given: argparse.Namespace) -> None:
+    from llmwatch.watch.messages import place
     from llmwatch.watch.rounds import describe
+    from llmwatch.watch.series import in_words
     from llmwatch.watch.wording import time as said_time
 
     if given.json:
@@ -184,7 +186,7 @@ def _tell(project: Project, found: Round, given: argparse.Namespace) -> None:
         return
     if given.once:
         rows = [
-            (track.severity, rule.name, key.source.table, key.source.group, track.said, said_time(track.fired_us), rule.suggestion)
+            (track.severity, rule.name, key.source.table, in_words(key.source.group), track.said, said_time(track.fired_us), rule.suggestion)
             for rule, key, track in sorted(found.firing, key=lambda one: one[2].severity)
         ]  # fmt: skip
         if rows:
@@ -195,7 +197,7 @@ def _tell(project: Project, found: Round, given: argparse.Namespace) -> None:
     for one in found.changed:
         print_line(
             f"{said_time(one.change.at_us)}  {one.track.severity} {one.change.state}: {one.rule.name} "
-            f"({project.id}/{one.key.source.table} {one.key.source.group}) {one.change.said}"
+            f"({project.id}/{place(one.key)}) {one.change.said}"
         )
 
 
@@ -233,6 +235,7 @@ def _said(told: dict[str, Any]) -> tuple[Any, ...]:
 
 def list_(given: argparse.Namespace) -> int:
     from llmwatch.watch import history
+    from llmwatch.watch.series import in_words
     from llmwatch.watch.wording import length
     from llmwatch.watch.wording import time as said_time
 
@@ -248,7 +251,7 @@ def list_(given: argparse.Namespace) -> int:
         print_json({"alerts": told, "silences": [{"project": p, **vars(s)} for p, s in silences]})
         return OK
     rows = [
-        (one.id, project, one.severity, one.rule, one.state, one.table, one.group, said_time(one.fired_us),
+        (one.id, project, one.severity, one.rule, one.state, one.table, in_words(one.group), said_time(one.fired_us),
          length((one.resolved_us or clock.now_us()) - one.fired_us), one.said, _told(one))
         for project, one in found
     ]  # fmt: skip

@@ -6,8 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llmwatch.watch.alerting import check
     from llmwatch.watch.compute import measure
+    from llmwatch.watch.conditions import (
+        Absence,
+        AllOf,
+        AnyOf,
+        Budget,
+        Change,
+        Drift,
+        Threshold,
+        Trend,
+    )
     from llmwatch.watch.declared import declared
+    from llmwatch.watch.rules import Rule
     from llmwatch.watch.sets import (
         Baseline,
         Check,
@@ -22,11 +34,18 @@ if TYPE_CHECKING:
         Throughput,
     )
 
+_CONDITIONS = "llmwatch.watch.conditions"
 _SETS = "llmwatch.watch.sets"
 _WHERE = {
+    "Absence": _CONDITIONS,
+    "AllOf": _CONDITIONS,
+    "AnyOf": _CONDITIONS,
     "Baseline": _SETS,
+    "Budget": _CONDITIONS,
+    "Change": _CONDITIONS,
     "Check": _SETS,
     "Cost": _SETS,
+    "Drift": _CONDITIONS,
     "Errors": _SETS,
     "Health": _SETS,
     "Kpi": _SETS,
@@ -34,14 +53,24 @@ _WHERE = {
     "MetricSet": _SETS,
     "Predictions": _SETS,
     "Quality": _SETS,
+    "Rule": "llmwatch.watch.rules",
+    "Threshold": _CONDITIONS,
     "Throughput": _SETS,
+    "Trend": _CONDITIONS,
+    "check": "llmwatch.watch.alerting",
     "declared": "llmwatch.watch.declared",
     "measure": "llmwatch.watch.compute",
 }
 __all__ = [
+    "Absence",
+    "AllOf",
+    "AnyOf",
     "Baseline",
+    "Budget",
+    "Change",
     "Check",
     "Cost",
+    "Drift",
     "Errors",
     "Health",
     "Kpi",
@@ -49,7 +78,11 @@ __all__ = [
     "MetricSet",
     "Predictions",
     "Quality",
+    "Rule",
+    "Threshold",
     "Throughput",
+    "Trend",
+    "check",
     "declared",
     "measure",
 ]

@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmwatch import clock, faults
-from llmwatch.store import ensure
+from llmwatch.names import parse_table
+from llmwatch.store import ensure, open_store
 from llmwatch.stream import fork
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class Alerting:
     ) -> None:
         from llmwatch.stream.query import Reader
         from llmwatch.watch import sending
+        from llmwatch.watch.rounds import look
 
         with alone(project) as free:
             if not free:
@@ -103,7 +106,7 @@ class Alerting:
             before = self._signature(project)
             if once or before != self._seen.get(project.id):
                 reader = self._readers.setdefault(project.id, Reader(project, settings))
-                found = watch_once(reader, rules, channels)
+                found = look(reader, rules, channels)
                 self._worked |= bool(found.changed or found.messages)
                 self._seen[project.id] = before
             sending.send(project, channels, once=once)
@@ -114,11 +117,38 @@ class Alerting:
         return clock.now_us() // 60_000_000, files
 
 
-def watch_once(reader: Reader, rules: Sequence[Rule], channels: Sequence[Channel]) -> Round:
-    """One look at the rules of a project; what is to be told is lined up."""
-    from llmwatch.watch.rounds import look
+def check(
+    project: str,
+    rules: Sequence[Rule] | None = None,
+    channels: Sequence[Channel] | None = None,
+    *,
+    store: str | Path | None = None,
+) -> Round:
+    """One look at rules (those of the settings files, unless given), and everything sent that is due.
 
-    return look(reader, rules, channels)
+    `check("shop", [Rule("slow", Threshold("latency/p95_ms", above=2000))]).firing`
+    """
+    from llmwatch.stream.query import Reader
+    from llmwatch.watch import sending
+    from llmwatch.watch.channels.configured import configured
+    from llmwatch.watch.rounds import Round, look
+    from llmwatch.watch.rules import checked, declared
+
+    opened = open_store(store)
+    name = parse_table(f"{project}/{_TABLES[0]}")
+    there = opened.project(name.entity, name.project)
+    wanted = declared() if rules is None else checked(rules)
+    through = configured(opened.root) if channels is None else channels
+    reader = Reader(there)
+    try:
+        with alone(there) as free:
+            if not free:
+                return Round()
+            found = look(reader, wanted, through)
+            sending.send(there, through, once=True)
+            return found
+    finally:
+        reader.close()
 
 
 def is_watched(project: Project) -> bool:

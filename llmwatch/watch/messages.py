@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from llmwatch.watch.alerts import Key, Track
 from llmwatch.watch.rules import Rule
-from llmwatch.watch.series import EVERY_ROW
+from llmwatch.watch.series import in_words
 from llmwatch.watch.wording import length, one_line, time
 
 Kind = Literal["firing", "escalated", "resolved"]
@@ -131,8 +131,8 @@ def _about(kind: Kind, key: Key, track: Track) -> About:
 
 def place(key: Key) -> str:
     """The table, and the group where the alert is one group's."""
-    group = "" if key.source.group == EVERY_ROW else f" {key.source.group}"
-    return one_line(f"{key.source.table}{group}", 200)
+    group = in_words(key.source.group)
+    return one_line(f"{key.source.table}, {group}" if group else key.source.table, 200)
 
 
 def _utf8(told: Any) -> Any:

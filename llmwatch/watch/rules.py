@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from llmwatch import settings
@@ -120,12 +122,33 @@ def declared() -> list[Rule]:
     listed = told.get("rules", [])
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise SettingsError(f"rules in {where} is a list of tables: write [[watch.rules]]")
-    own = [from_mapping(one, where) for one in listed]
+    own = [from_mapping(one, where) for one in listed] + _of_python(told.get("python", []), where)
     defaults = told.get("default_rules", True)
     if not isinstance(defaults, bool):
         raise SettingsError(f"default_rules in {where} is true or false, not {defaults!r}")
     named = {rule.name for rule in own}
     return checked([*own, *(rule for rule in DEFAULT if defaults and rule.name not in named)])
+
+
+def _of_python(told: Any, where: str) -> list[Rule]:
+    """Rules that a module of the person's has: `python = "shop.rules:RULES"`, imported from beside the settings file."""
+    from importlib import import_module
+
+    places = [told] if isinstance(told, str) else list(told)
+    root = str(Path(where).parent)
+    if places and root not in sys.path:
+        sys.path.insert(0, root)
+    found: list[Rule] = []
+    for place in places:
+        module, _, name = str(place).partition(":")
+        try:
+            given = getattr(import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise SettingsError(
+                f"python in {where} names rules as module:name; {place!r}: {error}"
+            ) from None
+        found += [given] if isinstance(given, Rule) else list(given)
+    return found
 
 
 def checked(rules: Iterable[Rule]) -> list[Rule]:

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Any
 
 Value = float | None
 
@@ -123,12 +124,26 @@ def keys_of(group: str) -> frozenset[str]:
     >>> sorted(keys_of('{"model": "small", "op": "answer"}'))
     ['model', 'op']
     """
+    return frozenset(_parsed(group))
+
+
+def in_words(group: str) -> str:
+    """A group as a person says it; nothing for all rows together.
+
+    >>> in_words('{"model": "small", "op": null}')
+    'model small, op unknown'
+    """
+    told = _parsed(group)
+    return ", ".join(f"{k} {'unknown' if v is None else v}" for k, v in told.items())
+
+
+def _parsed(group: str) -> dict[str, Any]:
     import orjson
 
     if group == EVERY_ROW:
-        return frozenset()
+        return {}
     try:
         told = orjson.loads(group)
     except ValueError:
-        return frozenset()
-    return frozenset(told) if isinstance(told, dict) else frozenset()
+        return {}
+    return told if isinstance(told, dict) else {}

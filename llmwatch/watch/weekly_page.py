@@ -27,18 +27,17 @@ p{margin:4px 0;color:var(--soft);overflow-wrap:anywhere}
 .bad{--mark:var(--bad);--mark-soft:var(--bad-soft)}.mid{--mark:var(--mid);--mark-soft:var(--mid-soft)}
 .good{--mark:var(--good);--mark-soft:var(--good-soft)}.none{--mark:var(--soft);--mark-soft:transparent}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,230px),1fr));gap:12px}
-article{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px;min-width:0}
+article{display:flex;flex-direction:column;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px;min-width:0}
 h3{font-size:13px;font-weight:500;color:var(--soft);margin:0}
 .value{font-size:24px;font-weight:600;letter-spacing:-.01em;font-variant-numeric:tabular-nums;margin:2px 0 0;color:var(--ink)}
 .change{font-size:12.5px;color:var(--mark);margin:0;min-height:19px}
-svg{display:block;width:100%;height:56px;margin-top:8px}
+svg{display:block;width:100%;height:56px;margin-top:auto;padding-top:8px}
 svg rect{fill:var(--bar)}svg .zero{fill:var(--bar-soft)}
-.days{display:grid;grid-template-columns:repeat(7,1fr);font-size:10.5px;color:var(--soft);text-align:center}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:10px}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th,td{text-align:left;vertical-align:top;padding:8px 14px;border-bottom:1px solid var(--line)}
 tr:last-child td{border-bottom:0}th{font-weight:500;color:var(--soft);font-size:12.5px;white-space:nowrap}
-td{overflow-wrap:anywhere;min-width:70px}.wide{min-width:200px}
+td{overflow-wrap:anywhere;min-width:70px}.wide{min-width:150px}
 .badge{font-size:12px;font-weight:600;color:var(--mark);background:var(--mark-soft);border-radius:99px;padding:1px 9px;white-space:nowrap}
 footer{margin-top:28px;color:var(--soft);font-size:12.5px}
 """
@@ -135,7 +134,7 @@ def _row(alert: Alert, week: Week) -> str:
     told += ", silenced" if alert.silenced else ""
     return (
         f'<tr class="{_MARKS.get(alert.severity, "none")}"><td><span class="badge">{_text(alert.severity)}</span></td>'
-        f'<td class="wide">{_text(alert.rule)}</td><td>{_text(where(alert))}</td><td class="wide">{_text(lasted(alert, week))}</td>'
+        f'<td class="wide">{_text(alert.rule)}</td><td class="wide">{_text(where(alert))}</td><td class="wide">{_text(lasted(alert, week))}</td>'
         f'<td class="wide">{_text(alert.said)}</td><td>{told}</td></tr>'
     )
 

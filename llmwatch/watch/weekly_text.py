@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 
 from llmwatch.watch.history import Alert
+from llmwatch.watch.series import in_words
 from llmwatch.watch.weekly import Figure, Week
 from llmwatch.watch.wording import length, number, one_line, time
 
@@ -54,13 +55,15 @@ def _alerts(week: Week) -> Iterator[str]:
 
 
 def where(alert: Alert) -> str:
-    return alert.table if alert.group == "{}" else f"{alert.table} {alert.group}"
+    group = in_words(alert.group)
+    return f"{alert.table}, {group}" if group else alert.table
 
 
 def lasted(alert: Alert, week: Week) -> str:
     """When an alert began and how long it went on."""
     so_far = length((alert.resolved_us or week.until_us) - alert.fired_us)
-    again = f", came back {alert.reopened} times" if alert.reopened else ""
+    times = "once" if alert.reopened == 1 else f"{alert.reopened} times"
+    again = f", came back {times}" if alert.reopened else ""
     firing = "fires still, " if alert.resolved_us is None else ""
     return f"{time(alert.fired_us)}, {firing}{so_far}{again}"
 
@@ -76,10 +79,9 @@ def change(figure: Figure) -> str:
     """Against the week before, in words."""
     if figure.change is None:
         return "" if figure.before is None else f"was {number(figure.before)}"
-    share = figure.change
-    sign = "+" if share > 0 else "-" if share < 0 else ""
     assert figure.before is not None
-    return f"{sign}{abs(share):.0%} (was {number(figure.before)})"
+    percent = round(100 * figure.change)
+    return f"{percent:+d}% (was {number(figure.before)})" if percent else "as before"
 
 
 def bars(figure: Figure) -> str:
