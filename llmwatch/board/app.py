@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from llmwatch import settings as settings_
-from llmwatch.board import asks, export, live, media, pages, rows, saved, says, seeds, spec
+from llmwatch.board import asks, export, live, media, pages, passes, rows, saved, says, seeds, spec
 from llmwatch.board.answers import answer, encoded, safely, told
 from llmwatch.board.changes import mark
-from llmwatch.board.choice import choose, resolve
-from llmwatch.board.desk import AT_ONCE, Desk
+from llmwatch.board.choice import Choice, choose
+from llmwatch.board.desk import Desk
 from llmwatch.board.source import Source
 from llmwatch.errors import InvalidBoard, NotFound
 
@@ -236,43 +236,24 @@ async def ask(desk: Desk, request: Request) -> Response:
 
     source, asked = _source(desk, request), await _asked(request)
     panels = spec.parse({"name": "asked", "panels": asked.get("panels") or []}).panels
-    start, end = await desk.run(resolve, source, asked.get("range") or "auto", reader=source.reader)
-    fixed = {
-        **asked,
-        "range": f"{start}-{end}" if start is not None and end is not None else asked.get("range"),
-    }
-    choice = (await desk.run(choose, source, fixed, reader=source.reader)).between(start, end)
-    over = await desk.run(asks.bins, source, choice, reader=source.reader)
+    choice, over = await desk.run(_chosen, source, asked, reader=source.reader)
 
     async def told_one_by_one() -> AsyncIterator[bytes]:
-        head = {"range": [start, end], "bins": over.to_json() if over else None}
+        head = {"range": [choice.start, choice.end], "bins": over.to_json() if over else None}
         yield encoded(head) + b"\n"
-        waiting = {
-            asyncio.ensure_future(_answered(desk, source, panel, choice, room)) for panel in panels
-        }
-        try:
-            for done in asyncio.as_completed(waiting):
-                yield encoded(await done) + b"\n"
-        finally:
-            for task in waiting:
-                task.cancel()
+        async for found in passes.answers(desk, source, panels, choice):
+            yield encoded(found) + b"\n"
         desk.hold(source)
 
-    room = asyncio.Semaphore(AT_ONCE)
     return StreamingResponse(told_one_by_one(), media_type="application/x-ndjson")
 
 
-async def _answered(
-    desk: Desk, source: Source, panel: spec.Panel, choice: Any, room: asyncio.Semaphore
-) -> dict[str, Any]:
-    async with room:
-        try:
-            found = await desk.run(asks.ask, source, panel, choice, reader=source.reader)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - one panel's error is that panel's answer
-            return {"id": panel.id, **told(error)}
-    return {"id": panel.id, **found}
+def _chosen(source: Source, asked: Mapping[str, Any]) -> tuple[Choice, asks.Bins | None]:
+    """Looks at the table; the panels that follow ask what was seen here."""
+    source.look()
+    with source.steady():
+        choice = choose(source, asked)
+        return choice, asks.bins(source, choice)
 
 
 async def page(desk: Desk, request: Request) -> Response:
@@ -281,6 +262,12 @@ async def page(desk: Desk, request: Request) -> Response:
 
 
 def _page(desk: Desk, source: Source, asked: Mapping[str, Any]) -> dict[str, Any]:
+    source.look()
+    with source.steady():
+        return _page_of(desk, source, asked)
+
+
+def _page_of(desk: Desk, source: Source, asked: Mapping[str, Any]) -> dict[str, Any]:
     choice = choose(source, asked)
     extent = source.extent()
     if (upto := asked.get("as_of")) is not None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from llmwatch import clock
 from llmwatch.board import measures
+from llmwatch.board.asked import Answer, Asked, Rows, Steps, Wish, alone
 from llmwatch.board.choice import Choice
-from llmwatch.board.source import Source, event_column
+from llmwatch.board.source import Source
 from llmwatch.board.spec import Panel
-from llmwatch.stream.columns import quoted
 
 MOST_GROUPS = 8
 OTHER = "\x00other"
@@ -40,68 +40,15 @@ _STEPS_S = (
     2592000,
 )
 _MOST_BINS = 90
-Answer = dict[str, Any]
-_TELLING = ("score", "value", "confidence", "probability", "stars", "rating", "passed", "flagged")
-_AS_NUMBER = "coalesce(try_cast(value->>'$.{0}' AS DOUBLE), try_cast(value->>'$.{0}' AS BOOLEAN)::INT::DOUBLE)"
-_NUMBER = f"coalesce(number, {', '.join(map(_AS_NUMBER.format, _TELLING))})"
-_TEXT = "coalesce(text, value->>'$.emoji', value->>'$.note', value->>'$.label')"
-"""What was said, as a number or a text, also where it is one field of an object."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One panel's question: of which source, about which rows, grouped by what."""
-
-    source: Source
-    panel: Panel
-    choice: Choice
-
-    def column(self, name: str) -> str:
-        return event_column(name) if self.panel.source else self.source.sql_of(name)
-
-    def relation(self) -> str:
-        """The rows of the choice as a relation; `hot` first: who runs it falls back to `keyed`."""
-        if self.panel.source:
-            return f'(SELECT * REPLACE ({_NUMBER} AS number, {_TEXT} AS text), ts AS "llmwatch ts" FROM said.{quoted(self.panel.source)} WHERE "table" IN (?, \'\'))'
-        return f"hot.{quoted(self.source.table)}"
-
-    def run(
-        self, select: str, rest: str = "", choice: Choice | None = None
-    ) -> list[tuple[Any, ...]]:
-        """Rows of `SELECT {select} FROM <the chosen rows> {rest}`."""
-        import duckdb
-
-        sql, params = self._sql(select, rest, choice or self.choice)
-        says = self.choice.says or bool(self.panel.source)
-        try:
-            return self.source.execute(sql, params, events=says).rows
-        except duckdb.BinderException:
-            # a column that is not kept in memory: texts, ids of traces
-            return self.source.execute(
-                sql.replace("FROM hot.", "FROM keyed.", 1), params, events=says
-            ).rows
-
-    def _sql(self, select: str, rest: str, choice: Choice) -> tuple[str, list[Any]]:
-        if not self.panel.source:
-            if choice.search:
-                where, params = choice.where(searched=False)
-                where += f" AND {self.source.searches.condition(choice)}"
-            else:
-                where, params = choice.where()
-            return f"SELECT {select} FROM {self.relation()} WHERE {where} {rest}", params
-        where, params = replace(choice, conditions=(), params=(), search="").where()
-        params = [self.source.table, *params]
-        if self.panel.where:
-            where += f" AND ({self.panel.where})"
-        if choice.conditions or choice.search:
-            inner, more = choice.between(None, None).where()
-            where += f' AND row_id IN (SELECT "llmwatch id" FROM keyed.{quoted(self.source.table)} WHERE {inner})'
-            params += more
-        return f"SELECT {select} FROM {self.relation()} WHERE {where} {rest}", params
 
 
 def ask(source: Source, panel: Panel, choice: Choice) -> Answer:
     """The answer for one panel; `InvalidBoard` when the table has not what it asks for."""
+    return alone(steps(source, panel, choice))
+
+
+def steps(source: Source, panel: Panel, choice: Choice) -> Steps:
+    """The way to the answer for one panel, so that several panels' questions can be put together."""
     if panel.source:
         _check_events(source, panel)
     else:
@@ -165,19 +112,16 @@ def _width(span: int, most: int) -> int:
     return max(1_000_000, -(-span // most))
 
 
-def _series(asked: Asked) -> Answer:
+def _series(asked: Asked) -> Steps:
     panel, over = asked.panel, bins(asked.source, asked.choice)
     measure = _measure(asked, panel.measure)
     if over is None:
         return {"bins": None, "series": []}
-    groups = _groups(asked, panel.limit or MOST_GROUPS) if panel.by else None
+    groups = (yield from _groups(asked, panel.limit or MOST_GROUPS)) if panel.by else None
+    keys = (over.sql,) if groups is None else (over.sql, _group_sql(asked, groups))
+    rows = yield from asked.rows(keys, measure.sql(asked.column))
     if groups is None:
-        rows = asked.run(f"{over.sql} AS bin, NULL, {measure.sql(asked.column)}", "GROUP BY 1")
-    else:
-        rows = asked.run(
-            f"{over.sql} AS bin, {_group_sql(asked, groups)} AS g, {measure.sql(asked.column)}",
-            "GROUP BY 1, 2",
-        )
+        rows = [(at, None, value) for at, value in rows]
     return {
         "bins": over.to_json(),
         "stacks": measure.additive,
@@ -197,11 +141,10 @@ class _Groups:
     others: int
 
 
-def _groups(asked: Asked, limit: int) -> _Groups:
+def _groups(asked: Asked, limit: int) -> Generator[Sequence[Wish], Sequence[Rows], _Groups]:
     by = asked.column(asked.panel.by or "")
-    rows = asked.run(
-        f"{by}, count(*), count(*) OVER ()", f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {limit}"
-    )
+    ranked = f"ORDER BY 2 DESC, 1 LIMIT {limit}"
+    rows = yield from asked.rows((by,), "count(*)", "count(*) OVER ()", rest=ranked)
     total = rows[0][2] if rows else 0
     return _Groups(tuple(row[0] for row in rows), max(0, total - len(rows)))
 
@@ -250,14 +193,14 @@ def _group_name(key: Any, groups: _Groups | None) -> Any:
     return groups.values[key] if key < len(groups.values) else OTHER
 
 
-def _percentiles(asked: Asked) -> Answer:
+def _percentiles(asked: Asked) -> Steps:
     over = bins(asked.source, asked.choice)
     of = asked.panel.of or (50, 95, 99)
     if over is None:
         return {"bins": None, "series": []}
     column = asked.column(asked.panel.column or "")
     shares = ", ".join(str(p / 100) for p in of)
-    rows = asked.run(f"{over.sql}, quantile_cont({column}, [{shares}])", "GROUP BY 1")
+    rows = yield from asked.rows((over.sql,), f"quantile_cont({column}, [{shares}])")
     lines: list[list[Any]] = [[None] * over.count for _ in of]
     for bin_, values in rows:
         if 0 <= bin_ < over.count and values is not None:
@@ -273,65 +216,64 @@ def _percentiles(asked: Asked) -> Answer:
 # --- single numbers ------------------------------------------------------------------------
 
 
-def _single(asked: Asked) -> Answer:
+def _single(asked: Asked) -> Steps:
     measure = _measure(asked, asked.panel.measure)
     over = bins(asked.source, asked.choice, most=30)
     if over is None:
         return {"value": None, "before": None, "spark": []}
-    sql = measure.sql(asked.column)
-    value = None
+    sql, earlier = measure.sql(asked.column), _earlier(asked, over)
+    before = [asked.wish((), sql, choice=earlier)] if earlier else []
+    found = yield [asked.wish((), sql), asked.wish((over.sql,), sql), *before]
+    value, *was = (_number(rows[0][0]) for rows in (found[0], *found[2:]))
     spark: list[Any] = [0 if measure.function == "count" else None] * over.count
-    rows = asked.run(
-        f"{over.sql} AS bin, {sql}, grouping(bin)", "GROUP BY GROUPING SETS ((bin), ())"
-    )
-    for bin_, number, whole in rows:
-        if whole:
-            value = _number(number)
-        elif 0 <= bin_ < over.count:
+    for bin_, number in found[1]:
+        if 0 <= bin_ < over.count:
             spark[bin_] = _number(number)
-    return {"value": value, "before": _before(asked, sql, over), "spark": spark}
+    return {"value": value, "before": was[0] if was else None, "spark": spark}
 
 
-def _before(asked: Asked, sql: str, over: Bins) -> float | None:
-    """The same over the span of time just before; None when it reaches back before the first row."""
-    extent = asked.source.extent()
-    start = asked.choice.start
+def _earlier(asked: Asked, over: Bins) -> Choice | None:
+    """The span of time just before; None when it reaches back before the first row."""
+    extent, start = asked.source.extent(), asked.choice.start
     if start is None or extent is None:
         return None
-    end = asked.choice.end or over.start + over.width * over.count
-    span = end - start
+    span = (asked.choice.end or over.start + over.width * over.count) - start
     if start - span < extent[0] - span // 20:
         return None
-    found: float | None = _number(
-        asked.run(sql, choice=asked.choice.between(start - span, start))[0][0]
-    )
-    return found
+    return asked.choice.between(start - span, start)
 
 
 # --- distributions -------------------------------------------------------------------------
 
 
-def _distribution(asked: Asked) -> Answer:
+_SHARES = "quantile_cont({0}, [0.001, 0.5, 0.95, 0.99, 0.995, 0.999])"
+"""The same for distributions and heat maps, so that one pass answers both."""
+
+
+def _distribution(asked: Asked) -> Steps:
     column = asked.column(asked.panel.column or "")
     if not asked.panel.source and asked.source.column(asked.panel.column or "").type in (
         "text",
         "bool",
         "json",
     ):
-        return {"categories": _top_values(asked, column, "count(*)", 12)}
-    stats = asked.run(
-        f"count(*), count({column}), min({column}), max({column}), avg({column}), stddev_samp({column}), "
-        f"quantile_cont({column}, [0.001, 0.5, 0.95, 0.99, 0.995])"
-    )[0]
+        return {"categories": (yield from _most_frequent(asked, column, 12))}
+    measured = ("count({0})", "min({0})", "max({0})", "avg({0})", "stddev_samp({0})", _SHARES)
+    rows = yield from asked.rows((), "count(*)", *(sql.format(column) for sql in measured))
+    stats = rows[0]
     told = dict(
         zip(("rows", "known", "min", "max", "mean", "std"), map(_number, stats[:6]), strict=True)
     )
     if not stats[1]:
         return {"stats": told, "edges": [], "counts": []}
-    p0, p50, p95, p99, most = (float(v) for v in stats[6])
-    edges = _edges(max(float(stats[2]), p0), float(stats[3]), p50, most)
+    p0, p50, p95, p99, p995, _ = (float(v) for v in stats[6])
+    edges = _edges(max(float(stats[2]), p0), float(stats[3]), p50, p995)
     told |= {"p50": p50, "p95": p95, "p99": p99}
-    return {"stats": told, "edges": edges, "counts": _histogram(asked, column, edges)}
+    return {
+        "stats": told,
+        "edges": edges,
+        "counts": (yield from _histogram(asked, column, edges)),
+    }
 
 
 def _edges(least: float, top: float, middle: float, most: float, count: int = 40) -> list[float]:
@@ -345,10 +287,14 @@ def _edges(least: float, top: float, middle: float, most: float, count: int = 40
     return [least + (high - least) * n / count for n in range(count + 1)]
 
 
-def _histogram(asked: Asked, column: str, edges: list[float]) -> list[int]:
+def _histogram(
+    asked: Asked, column: str, edges: list[float]
+) -> Generator[Sequence[Wish], Sequence[Rows], list[int]]:
     counts = [0] * (len(edges) - 1)
-    place = _place(column, edges) if len(edges) > 2 else "0"
-    for n, count in asked.run(f"{place}, count({column})", "GROUP BY 1"):
+    place = (
+        _place(column, edges) if len(edges) > 2 else f"CASE WHEN {column} IS NOT NULL THEN 0 END"
+    )
+    for n, count in (yield from asked.rows((place,), f"count({column})")):
         if n is not None:
             counts[min(len(counts) - 1, max(0, int(n)))] += count
     return counts
@@ -363,23 +309,21 @@ def _place(column: str, edges: list[float]) -> str:
     return f"floor(({column} - {low!r}) / {(high - low) / count!r})"
 
 
-def _heatmap(asked: Asked) -> Answer:
+def _heatmap(asked: Asked) -> Steps:
     over = bins(asked.source, asked.choice, most=60)
     column = asked.column(asked.panel.column or "")
-    stats = asked.run(
-        f"count({column}), min({column}), max({column}), quantile_cont({column}, [0.001, 0.5, 0.999])"
-    )[0]
+    measured = ("count({0})", "min({0})", "max({0})", _SHARES)
+    rows = yield from asked.rows((), *(sql.format(column) for sql in measured))
+    stats = rows[0]
     if over is None or not stats[0]:
         return {"bins": None, "edges": [], "cells": []}
-    p0, p50, most = (float(v) for v in stats[3])
+    p0, p50, *_, most = (float(v) for v in stats[3])
     edges = _edges(max(float(stats[1]), p0), float(stats[2]), p50, most, count=24)
     if len(edges) == 2:
         return {"bins": over.to_json(), "edges": edges, "cells": []}
     last = len(edges) - 2
-    rows = asked.run(
-        f"{over.sql}, greatest(0, least({last}, {_place(column, edges)}))::INT, count(*)",
-        f"AND {column} IS NOT NULL GROUP BY 1, 2",
-    )
+    place = f"greatest(0, least({last}, {_place(column, edges)}))::INT"
+    rows = yield from asked.rows((over.sql, place), "count(*)", also=f"AND {column} IS NOT NULL")
     cells = [[x, y, n] for x, y, n in rows if 0 <= x < over.count]
     return {"bins": over.to_json(), "edges": edges, "cells": cells}
 
@@ -387,13 +331,12 @@ def _heatmap(asked: Asked) -> Answer:
 # --- lists ---------------------------------------------------------------------------------
 
 
-def _top(asked: Asked) -> Answer:
+def _top(asked: Asked) -> Steps:
     measure = _measure(asked, asked.panel.measure)
     column = asked.column(asked.panel.column or "")
-    rows = asked.run(
-        f"{column}, {measure.sql(asked.column)} AS m, count(*) AS n, count(*) OVER ()",
-        f"GROUP BY 1 ORDER BY m DESC NULLS LAST, n DESC, 1 LIMIT {asked.panel.limit or 10}",
-    )
+    ranked = f"ORDER BY 2 DESC NULLS LAST, 3 DESC, 1 LIMIT {asked.panel.limit or 10}"
+    told = (measure.sql(asked.column), "count(*)", "count(*) OVER ()")
+    rows = yield from asked.rows((column,), *told, rest=ranked)
     return {
         "items": [
             {"name": plain(row[0]), "value": _number(row[1]), "rows": row[2]} for row in rows
@@ -402,20 +345,20 @@ def _top(asked: Asked) -> Answer:
     }
 
 
-def _top_values(asked: Asked, column: str, sql: str, limit: int) -> list[Answer]:
-    rows = asked.run(f"{column}, {sql}", f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {limit}")
+def _most_frequent(
+    asked: Asked, column: str, limit: int
+) -> Generator[Sequence[Wish], Sequence[Rows], list[Answer]]:
+    rows = yield from asked.rows((column,), "count(*)", rest=f"ORDER BY 2 DESC, 1 LIMIT {limit}")
     return [{"name": plain(row[0]), "value": _number(row[1])} for row in rows]
 
 
-def _grouped(asked: Asked) -> Answer:
+def _grouped(asked: Asked) -> Steps:
     panel = asked.panel
     named = list(panel.measures or _usual(asked))
-    sql = ", ".join(_measure(asked, text).sql(asked.column) for text in named)
+    sql = [_measure(asked, text).sql(asked.column) for text in named]
     by = asked.column(panel.by or "")
-    rows = asked.run(
-        f"{by}, {sql}, count(*) OVER ()",
-        f"GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {panel.limit or 100}",
-    )
+    ranked = f"ORDER BY count(*) DESC, 1 LIMIT {panel.limit or 100}"
+    rows = yield from asked.rows((by,), *sql, "count(*) OVER ()", rest=ranked)
     return {
         "by": panel.by,
         "measures": named,
@@ -442,17 +385,19 @@ def _usual(asked: Asked) -> list[str]:
     return wanted
 
 
-def _rows(asked: Asked) -> Answer:
+def _rows(asked: Asked) -> Steps:
     """Only how many there are: the page asks for rows themselves as it scrolls."""
     roots = ' AND "llmwatch parent_id" IS NULL' if asked.panel.roots else ""
-    return {"count": asked.run("count(*)", roots)[0][0]}
+    rows = yield from asked.rows((), "count(*)", also=roots)
+    return {"count": rows[0][0]}
 
 
-def _note(_: Asked) -> Answer:
+def _note(_: Asked) -> Steps:
+    yield from ()
     return {}
 
 
-KINDS: dict[str, Callable[[Asked], Answer]] = {
+KINDS: dict[str, Callable[[Asked], Steps]] = {
     "lines": _series,
     "bars": _series,
     "percentiles": _percentiles,

@@ -61,6 +61,7 @@ class Source:
         self.project, self.table, self.reader = project, table, reader
         self._lock = threading.Lock()
         self._learnt: tuple[object, dict[str, Seen]] | None = None
+        self._looking = threading.Lock()
         self._extent: tuple[str, tuple[int, int] | None] | None = None
         self.searches = Searches(self)
 
@@ -149,12 +150,29 @@ class Source:
         tables = (self.table, EVENTS) if events else (self.table,)
         return self.reader.execute(sql, params, tables)
 
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """What is asked in the block is asked of the table as it was last looked at."""
+        with self.reader.steady():
+            yield
+
+    def look(self) -> tuple[str, tuple[int, int] | None]:
+        """See what is there now: a mark of it, and how far it reaches. The mark is taken first, so that rows that
+        come meanwhile make another mark; one looks at a time, so that an older look never replaces a newer one."""
+        with self._looking:
+            now = mark(self.project, self.table)
+            self.reader.refresh([self.table])
+            if self._extent is None or self._extent[0] != now:
+                self._extent = (now, self._ask_extent())
+            return self._extent
+
+    def seen(self) -> tuple[str, tuple[int, int] | None]:
+        """The last look, where the table is held steady; a new one elsewhere."""
+        return self._extent if self.reader.is_steady and self._extent else self.look()
+
     def extent(self) -> tuple[int, int] | None:
-        """The times of the first and the last row, in microseconds; None when there is no row. Asked when files changed."""
-        now, known = mark(self.project, self.table), self._extent
-        if known is None or known[0] != now:
-            known = self._extent = (now, self._ask_extent())
-        return known[1]
+        """The times of the first and the last row, in microseconds; None when there is no row."""
+        return self.seen()[1]
 
     def _ask_extent(self) -> tuple[int, int] | None:
         found = self.execute(

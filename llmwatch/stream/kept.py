@@ -24,7 +24,9 @@ _number = count()
 
 def narrow(columns: Iterable[Column]) -> tuple[Column, ...]:
     """The columns that are kept: no JSON, no vectors, nothing that is long or looked up by row."""
-    return tuple(c for c in columns if not (c.json or c.type == "BLOB" or c.name in _LEFT_OUT or c.widened))
+    return tuple(
+        c for c in columns if not (c.json or c.type == "BLOB" or c.name in _LEFT_OUT or c.widened)
+    )
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Kept:
     def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
         self._database = database
         self._tables: tuple[_Table, ...] = ()
+        self._leaving: list[str] = []
 
     def covering(
         self, files: Sequence[DataFile], columns: Sequence[Column]
@@ -56,14 +59,14 @@ class Kept:
         """Keep these files and no others; whether anything changed. Runs beside queries, not in their way."""
         names, missing = self.covering(files, columns)
         staying = tuple(table for table in self._tables if table.name in names)
-        gone = [table.name for table in self._tables if table.name not in names]
+        gone, self._leaving = self._leaving, [t.name for t in self._tables if t.name not in names]
         settled = [file for file in missing if file.rows >= _SETTLED_ROWS]
         young = [file for file in missing if file.rows < _SETTLED_ROWS]
         made = tuple(self._load(group, columns) for group in (settled, young) if group)
         self._tables = staying + made
-        for name in gone:
+        for name in gone:  # by now no query is left that began when views still named them
             self._execute(f"DROP TABLE IF EXISTS {name}")
-        return bool(made or gone)
+        return bool(made or self._leaving)
 
     def _load(self, files: Sequence[DataFile], columns: Sequence[Column]) -> _Table:
         name = f"kept.main.{quoted(str(next(_number)))}"

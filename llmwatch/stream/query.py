@@ -59,6 +59,7 @@ class Reader:
         self._lock = threading.RLock()
         self._opened: duckdb.DuckDBPyConnection | None = None
         self._running: dict[int, duckdb.DuckDBPyConnection] = {}
+        self._steady: set[int] = set()
         self._relations: dict[str, Relation] = {}
 
     @property
@@ -111,8 +112,31 @@ class Reader:
 
     def refresh(self, tables: Sequence[str], *, derived: bool = True) -> None:
         """See what is there now; `derived` also what scores say for columns that rows have."""
-        with self._lock, self._at_once():
-            for table in dict.fromkeys([EVENTS, *tables] if derived else tables):
+        wanted = tuple(dict.fromkeys([EVENTS, *tables] if derived else tables))
+        with self._lock:
+            if self.is_steady and self._relations.keys() >= {*wanted}:
+                return
+            self._look(wanted, derived=derived)
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """This thread's queries see the tables as they were last looked at, so that many questions of one moment
+        cost one look; a table that was never looked at, or lost a file since, is looked at."""
+        thread = threading.get_ident()
+        self._steady.add(thread)
+        try:
+            yield
+        finally:
+            self._steady.discard(thread)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether this thread is in such a block."""
+        return threading.get_ident() in self._steady
+
+    def _look(self, tables: Sequence[str], *, derived: bool) -> None:
+        with self._at_once():
+            for table in tables:
                 if table not in self._relations:
                     self._relations[table] = Relation(
                         self._database, self.project, table, keep=self._keep

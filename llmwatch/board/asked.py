@@ -1,0 +1,139 @@
+"""One panel's questions to a table, and how those of several panels are answered in one pass over its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llmwatch.board.choice import Choice
+from llmwatch.board.source import Source, event_column
+from llmwatch.board.spec import Panel
+from llmwatch.stream.columns import quoted
+
+Answer = dict[str, Any]
+Rows = list[tuple[Any, ...]]
+_TELLING = ("score", "value", "confidence", "probability", "stars", "rating", "passed", "flagged")
+_AS_NUMBER = "coalesce(try_cast(value->>'$.{0}' AS DOUBLE), try_cast(value->>'$.{0}' AS BOOLEAN)::INT::DOUBLE)"
+_NUMBER = f"coalesce(number, {', '.join(map(_AS_NUMBER.format, _TELLING))})"
+_TEXT = "coalesce(text, value->>'$.emoji', value->>'$.note', value->>'$.label')"
+"""What was said, as a number or a text, also where it is one field of an object."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One panel's question: of which source, about which rows, grouped by what."""
+
+    source: Source
+    panel: Panel
+    choice: Choice
+
+    def column(self, name: str) -> str:
+        return event_column(name) if self.panel.source else self.source.sql_of(name)
+
+    def wish(
+        self,
+        keys: Sequence[str],
+        *measures: str,
+        also: str = "",
+        rest: str = "",
+        choice: Choice | None = None,
+    ) -> Wish:
+        return Wish(self, choice or self.choice, tuple(keys), measures, also, rest)
+
+    def rows(
+        self, keys: Sequence[str], *measures: str, also: str = "", rest: str = ""
+    ) -> Generator[Sequence[Wish], Sequence[Rows], Rows]:
+        """The rows of a single wish, for a panel that has no other at this point."""
+        found = yield [self.wish(keys, *measures, also=also, rest=rest)]
+        return found[0]
+
+    def relation(self) -> str:
+        """The rows of the choice as a relation; `hot` first: who runs it falls back to `keyed`."""
+        if self.panel.source:
+            return f'(SELECT * REPLACE ({_NUMBER} AS number, {_TEXT} AS text), ts AS "llmwatch ts" FROM said.{quoted(self.panel.source)} WHERE "table" IN (?, \'\'))'
+        return f"hot.{quoted(self.source.table)}"
+
+    def run(self, select: str, rest: str, choice: Choice) -> Rows:
+        """Rows of `SELECT {select} FROM <the chosen rows> {rest}`."""
+        import duckdb
+
+        sql, params = self._sql(select, rest, choice)
+        says = choice.says or bool(self.panel.source)
+        try:
+            return self.source.execute(sql, params, events=says).rows
+        except duckdb.BinderException:
+            # a column that is not kept in memory: texts, ids of traces
+            read = sql.replace("FROM hot.", "FROM keyed.", 1)
+            return self.source.execute(read, params, events=says).rows
+
+    def _sql(self, select: str, rest: str, choice: Choice) -> tuple[str, list[Any]]:
+        if not self.panel.source:
+            where, params = choice.where(searched=False)
+            if choice.search:
+                where += f" AND {self.source.searches.condition(choice)}"
+            return f"SELECT {select} FROM {self.relation()} WHERE {where} {rest}", params
+        where, params = replace(choice, conditions=(), params=(), search="").where()
+        params = [self.source.table, *params]
+        if self.panel.where:
+            where += f" AND ({self.panel.where})"
+        if choice.conditions or choice.search:
+            inner, more = choice.between(None, None).where()
+            where += f' AND row_id IN (SELECT "llmwatch id" FROM keyed.{quoted(self.source.table)} WHERE {inner})'
+            params += more
+        return f"SELECT {select} FROM {self.relation()} WHERE {where} {rest}", params
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Measures of chosen rows, grouped by keys: what one panel needs to know at one point."""
+
+    asked: Asked
+    choice: Choice
+    keys: tuple[str, ...]
+    measures: tuple[str, ...]
+    also: str = ""
+    """A condition more, beginning with AND."""
+    rest: str = ""
+    """Order and limit."""
+
+    @property
+    def alike(self) -> object:
+        """Wishes that are alike are answered by one query."""
+        panel = self.asked.panel
+        events = (panel.source, panel.where) if panel.source else None
+        ranked = (self.rest, self.measures) if self.rest else None
+        return (self.asked.source.id, events, self.choice, self.keys, self.also, ranked)
+
+    def rows(self, measures: Sequence[str] | None = None) -> Rows:
+        grouped = f"GROUP BY {', '.join(str(n + 1) for n in range(len(self.keys)))}"
+        rest = f"{self.also} {grouped if self.keys else ''} {self.rest}"
+        return self.asked.run(
+            ", ".join((*self.keys, *(measures or self.measures))), rest, self.choice
+        )
+
+
+Steps = Generator[Sequence[Wish], Sequence[Rows], Answer]
+"""How a panel comes to its answer: it wishes, is given rows, and may wish again."""
+
+
+def alone(steps: Steps) -> Answer:
+    """A panel's answer, each of its wishes a query."""
+    try:
+        wishes = next(steps)
+        while True:
+            wishes = steps.send([wish.rows() for wish in wishes])
+    except StopIteration as stop:
+        answer: Answer = stop.value
+        return answer
+
+
+def together(wishes: Sequence[Wish]) -> list[Rows]:
+    """The rows of wishes that are alike, by one query for all of them."""
+    first = wishes[0]
+    if first.rest or len(wishes) == 1:
+        return [first.rows()] * len(wishes)
+    measures = tuple(dict.fromkeys(measure for wish in wishes for measure in wish.measures))
+    found, keys = first.rows(measures), len(first.keys)
+    places = [[keys + measures.index(measure) for measure in wish.measures] for wish in wishes]
+    return [[(*row[:keys], *(row[n] for n in mine)) for row in found] for mine in places]
