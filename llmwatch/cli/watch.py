@@ -39,6 +39,12 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--backtest", metavar="14d", help="when rules would have fired since then; tells nobody"
     )
+    parser.add_argument(
+        "--prometheus",
+        metavar="HOST:PORT",
+        help="also serve metrics for Prometheus there; :9464 is loopback. Off loopback scrapers need a token "
+        "(LLMWATCH_TOKEN, or the one that is printed)",
+    )
     parser.set_defaults(run=watch)
     chosen.add_store(parser)
     chosen.add_json(parser)
@@ -102,6 +108,11 @@ def watch(given: argparse.Namespace) -> int:
     if given.backtest:
         return _backtest(given, rules)
     pause = duration_us(given.every) / 1e6
+    if given.prometheus:
+        from llmwatch.watch.sinks import prometheus
+
+        said = prometheus.serve_aside(chosen.store(given), given.prometheus)
+        say(f"Prometheus scrapes {said}")
     try:
         while True:
             code = _look(given, rules)

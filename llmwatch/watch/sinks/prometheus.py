@@ -10,8 +10,10 @@ it is asked, and never where calls are made.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
+from queue import Queue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llmwatch import settings as settings_
@@ -147,26 +149,29 @@ def serve(
     exporter.close()
 
 
-def serve_aside(
-    store: Store, settings: Settings, told: str, *, token: str | None = None
-) -> threading.Thread:
-    """`serve` beside something else, in a thread that ends with the process; returns when it listens."""
-    listens = threading.Event()
-    failed: list[BaseException] = []
+def serve_aside(store: Store, told: str) -> str:
+    """`serve` beside something else, in a thread that ends with the process. Returns when it listens: where, and for
+    whom. The token off loopback is the one of `LLMWATCH_TOKEN`, or a new one."""
+    from llmwatch.serve import guard
+
+    token = os.environ.get("LLMWATCH_TOKEN")
+    if token is None and not guard.is_loopback(address(told)[0]):
+        token = guard.new_token()
+    listens: Queue[Address | BaseException] = Queue()
+    loaded = settings_.load(store=str(store.root))
 
     def run() -> None:
         try:
-            serve(store, settings, told, token=token, ready=lambda _: listens.set())
+            serve(store, loaded, told, token=token, ready=listens.put)
         except BaseException as error:  # noqa: BLE001 - raised where serving was asked for
-            failed.append(error)
-            listens.set()
+            listens.put(error)
 
-    thread = threading.Thread(target=run, name="llmwatch-prometheus", daemon=True)
-    thread.start()
-    listens.wait()
-    if failed:
-        raise failed[0]
-    return thread
+    threading.Thread(target=run, name="llmwatch-prometheus", daemon=True).start()
+    where = listens.get()
+    if isinstance(where, BaseException):
+        raise where
+    whom = f"with the bearer token {token}" if token else "from this machine only"
+    return f"{where.url}{PATH}, {whom}"
 
 
 class _Endpoint:
