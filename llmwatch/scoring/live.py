@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import logging
+import re
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +33,8 @@ _REST_AFTER_S = 30.0
 _UNUSABLE_S = 30.0
 _RETRY_S, _LONGEST_RETRY_S = 5.0, 600.0
 
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-]")
+_WORDS = re.compile(r"[A-Za-z0-9_]+")
 Row = Mapping[str, Any]
 
 
@@ -296,7 +300,15 @@ def score(
 
 
 def position_name(lane: str) -> str:
-    return f"score.{lane}"
+    """What the lane is called as a subscriber: its own name where a file can have it.
+
+    >>> position_name("toxicity"), position_name("is it brief?")
+    ('score.toxicity', 'score.is-it-brief-d67b0500')
+    """
+    if _PLAIN.fullmatch(lane):
+        return f"score.{lane}"
+    digest = hashlib.sha256(lane.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return "score." + "-".join([*_WORDS.findall(lane[:60]), digest])
 
 
 def _recorded_us(row: Row) -> int:

@@ -120,4 +120,5 @@ def _lanes(store: Store) -> list[Lane]:
 
 def _identity(lane: Lane) -> str:
     """Changes when the lane is to be made anew."""
-    return repr((lane.name, lane.only, lane.processes, [spec.told() for spec in lane.specs]))
+    specs = [spec.told() for spec in lane.specs]
+    return repr((lane.name, lane.only, lane.processes, specs, lane.monitor))

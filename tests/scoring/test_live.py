@@ -322,10 +322,33 @@ def test_work_that_is_interrupted_records_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "unreadable", [float("nan"), {"_type": 1, "of": nested("", 900)}], ids=["NaN", "nested too deep"]
+    "unreadable",
+    [float("nan"), {"_type": 1, "of": nested("", 900)}],
+    ids=["NaN", "nested too deep"],
 )
 def test_a_row_that_cannot_be_read_fails_alone(tmp_path: Path, unreadable: object) -> None:
     bad, good = call(output=unreadable), call()
     run(lane(tmp_path, "length"))
     assert set(scored()) == {(good, "length")}
     assert [failure["row_id"] for failure in said(results.FAILED)] == [bad]
+
+
+def test_a_scorer_may_have_any_name(tmp_path: Path) -> None:
+    paths = (scorers_in(tmp_path),)
+    row_id = call()
+    for name in ("is it brief? / Größe", "../" * 9, "x" * 300):
+        run(Lane(name, (Spec("my_scorers:length", name=name, paths=paths),)))
+        assert scored()[row_id, name] == 1
+
+
+def test_a_monitor_that_was_changed_makes_its_lane_anew() -> None:
+    from dataclasses import replace
+
+    from llmwatch.backend.monitors import Monitor
+    from llmwatch.scoring.subscriber import _identity
+
+    monitor = Monitor("quality", "weave:///local/demo/object/quality:1", ())
+    before = Lane("monitor.quality", (Spec("my_scorers:length"),), monitor=monitor)
+    after = replace(before, monitor=replace(monitor, sampling_rate=0.1))
+    assert _identity(before) == _identity(replace(before))
+    assert _identity(before) != _identity(after)
