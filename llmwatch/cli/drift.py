@@ -167,6 +167,11 @@ def _add_baseline(commands: Any) -> None:
     save = actions.add_parser("save", help="save a golden dataset, or a stretch of a table")
     save.add_argument("name")
     save.add_argument("--file", metavar="FILE", help="a dataset: JSON lines, CSV or Parquet")
+    save.add_argument(
+        "--statistics",
+        metavar="JSON",
+        help='only statistics: \'{"prompt_length": {"mean": 54, "std": 29, "unit": "characters"}}\'',
+    )
     save.add_argument("--table", help="take the rows of this table instead")
     save.add_argument("--window", metavar="7d", help="how much of the table's time (default: 7d)")
     save.add_argument("--until", metavar="TIME", help="where that ends (default: now)")
@@ -190,6 +195,8 @@ def save_baseline(given: argparse.Namespace) -> int:
         name: getattr(given, name)
         for name in ("window", "until", "embedder", "text", "where", "every_call")
     }
+    if given.statistics is not None:
+        options["statistics"] = _json(given.statistics)
     known = {name: value for name, value in options.items() if value is not None}
     if given.table is not None:
         chosen.table(given)
@@ -199,10 +206,21 @@ def save_baseline(given: argparse.Namespace) -> int:
     if given.json:
         print_json(saved.as_dict())
     else:
-        print_line(
-            f"saved {saved.label}: {saved.rows} rows of {saved.source}, embedded by {saved.embedder}"
-        )
+        by = "" if saved.embedder is None else f", embedded by {saved.embedder}"
+        rows = "" if saved.summary is not None else f"{saved.rows} rows of "
+        print_line(f"saved {saved.label}: {rows}{saved.source}{by}")
     return OK
+
+
+def _json(text: str) -> Any:
+    import orjson
+
+    from llmwatch.errors import SettingsError
+
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise SettingsError(f"--statistics is not JSON: {error}") from None
 
 
 def list_baselines(given: argparse.Namespace) -> int:

@@ -48,6 +48,8 @@ class Baseline:
     source: str
     saved_at_us: int
     signals: tuple[str, ...]
+    summary: Mapping[str, Mapping[str, Any]] | None = None
+    """Of one that has no rows: mean and standard deviation of its signals."""
 
     @property
     def label(self) -> str:
@@ -76,7 +78,8 @@ def _baseline(
     name: str, version: str, embedder: str | None, said: dict[str, Any], n: int
 ) -> Baseline:
     return Baseline(
-        name, int(version), n, said["rows"], embedder, said["source"], said["saved_at_us"], tuple(said["signals"])
+        name, int(version), n, said["rows"], embedder, said["source"], said["saved_at_us"], tuple(said["signals"]),
+        said.get("summary"),
     )  # fmt: skip
 
 
@@ -118,24 +121,26 @@ def save(
     *,
     embedder: str | None,
     source: str,
+    summary: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Baseline:
     """Save the rows of a frame under the next version of a name. Counts only once its last line is written."""
     check_name(name, "baseline")
     if name in RESERVED:
         raise SettingsError(f"a baseline cannot be named {name}: that means earlier windows")
-    if frame.rows == 0:
+    if frame.rows == 0 and summary is None:
         raise LlmwatchError(f"baseline {name} would be empty: {source} has no rows")
     with locked(project, f"{BASELINES}-save", wait=True):
         version = max((one.version for one in listed(reader) if one.name == name), default=0) + 1
         head = {"display_name": name, "version": str(version), "model": embedder}
         for n in range(frame.rows):
             _write(project, settings, {**head, **_entry(frame, n)})
-        signals = sorted({signal for signal, _ in frame.columns})
+        signals = sorted(summary or {signal for signal, _ in frame.columns})
         said = {
             "rows": frame.rows,
             "source": source,
             "saved_at_us": clock.now_us(),
             "signals": signals,
+            **({} if summary is None else {"summary": summary}),
         }
         _write(project, settings, {**head, "kind": "manifest", "data": said})
     return _baseline(name, str(version), embedder, said, frame.rows)

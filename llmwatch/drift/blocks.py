@@ -55,6 +55,11 @@ def _present(sides: Sides) -> TypeGuard[tuple[Sequence[Any], Sequence[Any]]]:
     return sides is not None and all(side is not None and len(side) for side in sides)
 
 
+def codes(groups: Groups, rows: int) -> npt.NDArray[np.int64]:
+    """The block of each row of one side, by number."""
+    return np.arange(rows) if groups is None else _codes(groups)[0]
+
+
 def count(groups: Groups, rows: int) -> int:
     """How many blocks the rows of one side make."""
     return rows if groups is None else int(_codes(groups)[1])

@@ -22,6 +22,8 @@ class Gates:
     """Numbers: relative change of the 95th percentile."""
     p99: float = 0.50
     """Numbers: relative change of the 99th percentile: a few rows that are much longer move nothing else."""
+    mean_shift: float = 0.20
+    """Numbers against given statistics: standard deviations that the mean moved at least."""
     total_variation: float = 0.05
     """Categories: the share of rows that would have to change level."""
     auc: float = 0.55
@@ -54,6 +56,12 @@ _GATES: dict[str, tuple[Callable[[float, Gates], bool], Callable[[float], str]]]
     ),
     "p95_change": (lambda value, gates: _at_least(value, gates.p95), _moved("p95")),
     "p99_change": (lambda value, gates: _at_least(value, gates.p99), _moved("p99")),
+    "mean_shift": (
+        lambda value, gates: _at_least(value, gates.mean_shift),
+        lambda value: (
+            f"mean {'up' if value > 0 else 'down'} by at least {abs(value):.2f} standard deviations"
+        ),
+    ),
     "total_variation": (
         lambda value, gates: _at_least(value, gates.total_variation),
         lambda value: f"{value:.0%} of rows changed level",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmwatch import clock
 from llmwatch import settings as settings_
-from llmwatch.drift import assembly, baselines, embedders, past, sides, slicing, windows
+from llmwatch.drift import assembly, baselines, embedders, past, sides, slicing, summaries, windows
 from llmwatch.drift import compare as comparing
 from llmwatch.drift.embedders import CARRIED
 from llmwatch.drift.embedding import embedded
@@ -148,21 +148,11 @@ class Run:
         began = time.perf_counter()
         window, reference = self.sides()
         signals: Sequence[str] = self._signals
-        if self._all:
+        if self._all and reference.given is not None:
+            signals = list(reference.given)
+        elif self._all:
             signals = assembly.present(signals, reference, window)
-        made = assembly.assemble(
-            signals, reference, window, by=self._options.by, seed=self._options.seed
-        )
-        judged = comparing.compare(
-            [one.signal for one in made],
-            alpha=self._options.alpha,
-            gates=self._options.gates,
-            seed=self._options.seed,
-        )
-        lines = [
-            self._confirmed(line(one, said), reference)
-            for one, said in zip(made, judged, strict=True)
-        ]
+        lines = self._lines(signals, reference, window)
         slices = self._slices(signals, reference, window)
         found = Report(
             self._reader.project.id,
@@ -252,6 +242,22 @@ class Run:
         seen = past.among(found.name, found.finding, reference, self._find, self._options.gates)
         return replace(found, judged=past.confirmed(found.judged, seen), among=seen)
 
+    def _lines(self, signals: Sequence[str], reference: Side, window: Side) -> list[Line]:
+        options = self._options
+        if reference.given is not None:
+            return summaries.lines(list(signals), reference, window, options.gates, options.by)
+        made = assembly.assemble(signals, reference, window, by=options.by, seed=options.seed)
+        judged = comparing.compare(
+            [one.signal for one in made],
+            alpha=options.alpha,
+            gates=options.gates,
+            seed=options.seed,
+        )
+        return [
+            self._confirmed(line(one, said), reference)
+            for one, said in zip(made, judged, strict=True)
+        ]
+
     def _find(self, name: str, reference: Side, window: Side) -> Any:
         (made,) = assembly.assemble(
             [name], reference, window, by=self._options.by, seed=self._options.seed
@@ -279,7 +285,12 @@ def _notes(lines: Sequence[Line], window: Side, reference: Side) -> Iterator[str
     """What a person should know beside the verdict."""
     if not window.rows:
         yield "The window has no rows."
-    if not reference.rows:
+    if reference.given is not None:
+        yield (
+            "Of statistics no p-value can be had: drift is said where the mean moved by a fifth of the given standard "
+            "deviation at least, the chance in the window's own rows (99%) taken off."
+        )
+    elif not reference.rows:
         yield (
             f"There is nothing in {reference.label}. Compare with --baseline previous, or save a baseline: "
             "llmwatch baseline save NAME --table TABLE"

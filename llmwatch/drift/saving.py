@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,17 +35,24 @@ def save_baseline(
     text: str | None = None,
     where: str | None = None,
     every_call: bool = False,
+    statistics: Mapping[str, Any] | None = None,
 ) -> Baseline:
     """Save what prompts are like under the next version of `name`.
 
     Either `data`, a golden dataset: a JSON lines, CSV or Parquet file, a `weave.Dataset`, or any iterable of
     mappings; or a stretch of a `table`. `text` names the field that holds the prompt where that is not plain.
 
+    `statistics` are all that is left of rows that are gone: a mean and a standard deviation of each signal.
+
     `save_baseline("golden", "golden.jsonl", project="support-bot")`
     `save_baseline("july", table="support-bot/traces", window="30d", until="2026-08-01")`
     """
-    if (data is None) == (table is None):
-        raise SettingsError("a baseline is made of data or of a table: give one of the two")
+    if sum(one is not None for one in (data, table, statistics)) != 1:
+        raise SettingsError(
+            "a baseline is made of data, of a table or of statistics: give one of them"
+        )
+    if statistics is not None:
+        return _of_statistics(name, statistics, _project(project, store))
     options = Options(
         window=window, until=until, embedder=embedder, text=text, where=where, every_call=every_call,
         signals=("all",), most_prompts=baselines.MOST,
@@ -117,6 +125,18 @@ def _of_data(name: str, data: Any, project: Project, options: Options) -> Baseli
         return baselines.save(
             project, current, reader, name, frame, embedder=embedder.identity, source=source
         )
+
+
+def _of_statistics(name: str, given: Mapping[str, Any], project: Project) -> Baseline:
+    from llmwatch.drift import summaries
+    from llmwatch.drift.frames import Frame
+
+    known = summaries.checked(given)
+    with reading_from(project) as reader:
+        return baselines.save(
+            project, settings_.current(), reader, name, Frame(0),
+            embedder=None, source="given statistics", summary=known,
+        )  # fmt: skip
 
 
 def _project(text: str | None, store: str | Path | None) -> Project:

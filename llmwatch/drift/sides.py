@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +30,8 @@ class Side:
     windows: Sequence[Window] = ()
     share: float = 1.0
     """Of the rows, those whose prompts were read."""
+    given: Mapping[str, Mapping[str, Any]] | None = None
+    """Of a baseline that has no rows: mean and standard deviation of its signals."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def reference(
 
 def saved(baseline: baselines.Baseline, frame: Frame, embed: Embed, *, prompts: bool) -> Side:
     """A saved baseline as a side. Prompts that were saved without a vector are embedded now."""
+    if baseline.summary is not None:
+        return Side(f"statistics {baseline.label}", 0, frame, given=baseline.summary)
     sample = None
     if prompts:
         sample = frame if frame.vectors is not None else embed(frame)

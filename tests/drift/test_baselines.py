@@ -91,6 +91,53 @@ def test_a_stretch_of_a_table_is_saved_with_every_signal_it_has(store):
     assert [line.verdict for line in report.lines] == ["no drift"] * 4
 
 
+def test_of_statistics_the_distance_is_said_and_no_p_value(store):
+    log_day()
+    usual_ = {"prompt_length": {"mean": 37, "std": 10, "unit": "characters"}}
+    save_baseline("usual", statistics=usual_, project="bot")
+    report = against("usual", signals=["prompt_length"])
+    assert (report.verdict, report.reference) == ("no drift", "statistics usual@1")
+    short = {"prompt_length": {"mean": 20, "std": 10, "unit": "characters"}}
+    save_baseline("short", statistics=short, project="bot")
+    line = against("short", signals=["all"]).line("prompt_length")
+    assert (line.verdict, line.judged.p_adjusted, line.means[0]) == ("drift", None, 20)
+    assert "standard deviations" in line.judged.passed[0]
+    with pytest.raises(LlmwatchError, match="statistics of prompt_length and nothing of embedding"):
+        against("short")
+
+
+def test_statistics_of_too_few_rows_or_of_one_session_say_nothing():
+    from llmwatch.drift import summaries
+
+    given = {"mean": 1.0, "std": 1.0}
+    assert summaries.compare([5.0] * 100, given).lacking.window_rows == 100
+    assert summaries.compare([5.0] * 300, given, ["s"] * 300).lacking.window_blocks == 29
+
+
+def test_ten_long_conversations_are_less_sure_than_as_many_rows():
+    from llmwatch.drift import summaries
+
+    rows = [float(n // 10 % 3) for n in range(400)]
+    given = {"mean": 0.8, "std": 1.0}
+    alone = summaries.compare(rows, given).effects["mean_shift"]
+    together = summaries.compare(rows, given, [n // 10 for n in range(400)]).effects["mean_shift"]
+    assert 0 <= together < alone < 0.2
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"prompt_length": 3},
+        {"prompt_length": {"mean": 3, "std": 1}},
+        {"price": {"mean": 1, "std": 0}},
+    ],
+)
+def test_statistics_that_say_too_little_are_refused(store, given):
+    with pytest.raises(SettingsError):
+        save_baseline("golden", statistics=given, project="bot")
+
+
 def test_saving_again_is_the_next_version_and_the_old_one_stays(store):
     save_baseline("golden", records(), project="bot")
     save_baseline("golden", records(2, rows=250), project="bot")
