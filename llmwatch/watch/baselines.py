@@ -75,14 +75,14 @@ class Baselines:
         labels = {one.alias: one.name for one in self._maker.said if isinstance(one, Said)}
         columns = Columns(table, self._reader.columns(table))
         own = {
-            f"own {alias}": columns.text(column)
+            f"golden {alias}": columns.text(column)
             for alias, column in labels.items()
             if columns.has(column)
         }
         ask = replace(ask, columns={**ask.columns, **own})
         frame = dict(read(self._reader, ask, [_ALL_TIME]))
         for alias in own:
-            frame[alias.removeprefix("own ")] = _as_said(frame, alias)
+            frame[alias.removeprefix("golden ")] = _as_said(frame, alias)
         cell = self._maker.cell(frame)
         self._golden[name] = (time.monotonic(), cell)
         return cell

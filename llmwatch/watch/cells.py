@@ -15,9 +15,9 @@ from llmwatch.names import parse_table
 from llmwatch.watch.families import measure_of
 from llmwatch.watch.families.measure import Facts, State, Usual, Values
 from llmwatch.watch.parts import OTHER
-from llmwatch.watch.reading import LONGEST_GROUP, Ask, Columns, Frame, group_sql, texts
+from llmwatch.watch.reading import LONGEST_GROUP, Ask, Columns, Frame, by, group_sql, texts
 from llmwatch.watch.said import Joined
-from llmwatch.watch.sets import DAY_S, MetricSet
+from llmwatch.watch.sets import DAY_S, Group, MetricSet
 from llmwatch.watch.windows import MINUTE_US
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Maker:
         self.measures = [measure_of(family) for family in told.metrics]
         said = [one for measure in self.measures for one in measure.said()]
         self.said: tuple[Said | Joined, ...] = tuple(dict.fromkeys(said))
+        self._columns: frozenset[str] = frozenset()
         self._reads_every_call = told.counts_every_call or any(m.every_call for m in self.measures)
 
     @cached_property
@@ -61,6 +62,11 @@ class Maker:
         )
         return hashlib.blake2b(text, digest_size=12).hexdigest()
 
+    @property
+    def source(self) -> tuple[str, str | None, str | None]:
+        """Sets of the same source are read together."""
+        return self.table, self.set.time, self.set.where
+
     def ask(self, reader: Reader, table: str | None = None) -> Ask:
         """What to read, by the columns that the table has by now."""
         name = table or self.table
@@ -68,6 +74,7 @@ class Maker:
         wanted = {"root": 'r."llmwatch parent_id" IS NULL'}
         for measure in self.measures:
             wanted.update(measure.columns(columns))
+        self._columns = frozenset(wanted)
         if self.set.where and table is None:
             reader.check_conditions(name, [self.set.where])
         return Ask(
@@ -93,14 +100,16 @@ class Maker:
 
     def minutes(self, frame: Frame) -> Iterator[tuple[int, int, Groups]]:
         """For each minute and group-by (its number), the cells of its groups."""
-        for number in range(len(self.set.groupings)):
-            names = np.array([text or EVERY_ROW for text in texts(frame[f"by {number}"])], object)
+        frame = self._own(frame)
+        for number, group in enumerate(self.set.groupings):
+            names = _names(frame, group)
             for minute, where in _cut(np.asarray(frame["at"]) // MINUTE_US):
                 yield minute * MINUTE_US, number, self._groups(frame, names, where)
 
     def whole(self, frame: Frame, number: int) -> Groups:
         """The cells of a group-by's groups, whenever the rows were."""
-        names = np.array([text or EVERY_ROW for text in texts(frame[f"by {number}"])], object)
+        frame = self._own(frame)
+        names = _names(frame, self.set.groupings[number])
         return self._groups(frame, names, np.arange(len(names)))
 
     def merge(self, cells: Sequence[Cell]) -> Cell:
@@ -134,12 +143,16 @@ class Maker:
     def state_of(self, cell: Cell, number: int) -> State:
         return cell[1][number]
 
+    def _own(self, frame: Frame) -> Frame:
+        """What this set reads, of a frame that was read for several."""
+        wanted = {"id", "at", "root", *(one.alias for one in self.said), *self._columns}
+        wanted |= {by(group) for group in self.set.groupings}
+        mine = {name: values for name, values in frame.items() if name in wanted}
+        return mine if self._reads_every_call else _roots(mine)
+
     def _counted(self, frame: Frame) -> Frame:
         """The rows that are requests: calls inside of traces are read for what they cost."""
-        if not self._reads_every_call or self.set.counts_every_call:
-            return frame
-        roots = np.flatnonzero(np.ma.filled(np.ma.asarray(frame["root"], dtype=bool), False))
-        return {name: values[roots] for name, values in frame.items()}
+        return frame if self.set.counts_every_call else _roots(frame)
 
     def _groups(self, frame: Frame, names: Any, where: Any) -> Groups:
         found: Groups = {}
@@ -160,6 +173,18 @@ class Maker:
         found = {name: groups[name] for name in ordered[: MOST_GROUPS - 1]}
         found[_rest_like(rest[0])] = self.merge([groups[name] for name in rest])
         return found
+
+
+def _roots(frame: Frame) -> Frame:
+    are = np.ma.filled(np.ma.asarray(frame["root"], dtype=bool), False)
+    if are.all():
+        return frame
+    where = np.flatnonzero(are)
+    return {name: values[where] for name, values in frame.items()}
+
+
+def _names(frame: Frame, group: Group) -> Any:
+    return np.array([text or EVERY_ROW for text in texts(frame[by(group)])], object)
 
 
 def group_name(values: Mapping[str, str | None]) -> str:

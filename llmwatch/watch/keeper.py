@@ -13,7 +13,7 @@ from llmwatch.watch import kept, names
 from llmwatch.watch.arrivals import NEAR_US, Arrivals
 from llmwatch.watch.cells import EVERY_ROW, Cell, Groups, Maker
 from llmwatch.watch.compute import Measuring
-from llmwatch.watch.reading import read
+from llmwatch.watch.reading import Frame, read, together
 from llmwatch.watch.sets import MINUTE_S, MetricSet, seconds
 from llmwatch.watch.state import State
 from llmwatch.watch.windows import DAY_US, HOUR_US, MINUTE_US, SECOND_US, Window, window_of
@@ -47,6 +47,7 @@ class Keeper:
         }
         self._results = StreamTable(f"{project.id}/{names.TABLE}", store=project.store.root)
         self._due: dict[str, int] = {}
+        self._last: tuple[object, Frame] | None = None
 
     def close(self) -> None:
         self._arrivals.close()
@@ -67,8 +68,14 @@ class Keeper:
             state.save(self.project)
             for follower in found.followers:
                 follower.commit()
-        worked = [self._keep(self._measuring[one.name], state, now) for one in self.sets]
+        self._last = None  # rows may have come since
+        worked = [self._keep(measuring, state, now) for measuring in self._by_source()]
+        self._last = None
         return found.any or any(worked)
+
+    def _by_source(self) -> list[Measuring]:
+        """Sets that are read together one after the other."""
+        return sorted(self._measuring.values(), key=lambda one: str(one.maker.source))
 
     def _begin(self, maker: Maker, state: State, since: int) -> None:
         """A set that is new: the minutes of what was recorded lately."""
@@ -91,33 +98,25 @@ class Keeper:
             if minute_by_minute:
                 for minute in chunk:
                     self._tell_window(measuring, Window(minute, minute + MINUTE_US), made[minute])
-        self._pass(measuring, state, now)
+        span = state.spans[measuring.maker.key]
+        before, span[1] = span[1], max(span[1], (now - GRACE_US) // MINUTE_US * MINUTE_US)
+        told = set(ready)
         if not minute_by_minute:
-            self._tell(measuring, state, ready, now)
-        self._tell_open(measuring, state, now)
+            told = self._tell(measuring, state, ready, now)
+        told |= self._tell_open(measuring, state, now)
+        if span[1] > before:
+            self._put_hours_together(measuring, state, now)
+            self._tell_empty(measuring, state, told, now)
         touched.difference_update(ready)
-        if ready:
+        if ready or span[1] > before:
             state.save(self.project)
         return bool(ready)
-
-    def _pass(self, measuring: Measuring, state: State, now: int) -> None:
-        """What is due when another minute is over."""
-        span = state.spans[measuring.maker.key]
-        over = (now - GRACE_US) // MINUTE_US * MINUTE_US
-        if over > span[1]:
-            span[1] = over
-            self._put_hours_together(measuring, state, now)
-            self._tell_empty(measuring, state, now)
-            state.save(self.project)
 
     def _make(self, measuring: Measuring, state: State, minutes: Sequence[int]) -> Minutes:
         """Make the cells of these minutes anew, from their rows."""
         maker = measuring.maker
         made: Minutes = {minute: {} for minute in minutes}
-        ask = maker.ask(self._reader)
-        spans = [(minute, minute + MINUTE_US) for minute in minutes]
-        frame = read(self._reader, ask, spans, _recorded(state, maker.table, minutes))
-        for minute, number, groups in maker.minutes(frame):
+        for minute, number, groups in maker.minutes(self._frame(maker, state, minutes)):
             made[minute][number] = groups
         state.turn += 1
         kept.write(
@@ -126,6 +125,17 @@ class Keeper:
         hours = {minute // HOUR_US * HOUR_US for minute in minutes}
         state.hours.setdefault(maker.key, set()).update(hours)
         return made
+
+    def _frame(self, maker: Maker, state: State, minutes: Sequence[int]) -> Frame:
+        """The rows of these minutes, read once for all sets of the same source that make the same minutes."""
+        place = (maker.source, tuple(minutes))
+        if self._last is None or self._last[0] != place:
+            every = [self._measuring[one.name].maker for one in self.sets]
+            asks = [one.ask(self._reader) for one in every if one.source == maker.source]
+            spans = [(minute, minute + MINUTE_US) for minute in minutes]
+            recorded = _recorded(state, maker.table, minutes)
+            self._last = place, read(self._reader, together(asks), spans, recorded)
+        return self._last[1]
 
     def _put_hours_together(self, measuring: Measuring, state: State, now: int) -> None:
         """Cells of hours that are over, so that long windows read few lines."""
@@ -143,16 +153,21 @@ class Keeper:
 
     # --- windows -------------------------------------------------------------------------
 
-    def _tell(self, measuring: Measuring, state: State, minutes: Iterable[int], now: int) -> None:
-        """The windows of these minutes; one that lasts still is remembered."""
+    def _tell(
+        self, measuring: Measuring, state: State, minutes: Iterable[int], now: int
+    ) -> set[int]:
+        """The windows of these minutes; those that last still are remembered. Returns the starts of those told."""
         told = measuring.maker.set
         lasting = state.lasting.setdefault(told.name, set())
+        over: set[int] = set()
         for window in sorted({window_of(m, told.window_s, told.timezone) for m in minutes}):
             if _is_over(window.start_us, window.end_us, now):
                 self._tell_window(measuring, window)
                 lasting.discard(window.start_us)
+                over.add(window.start_us)
             else:
                 lasting.add(window.start_us)
+        return over
 
     def _tell_window(
         self,
@@ -179,7 +194,7 @@ class Keeper:
             return {EVERY_ROW: empty}
         return groups
 
-    def _tell_empty(self, measuring: Measuring, state: State, now: int) -> None:
+    def _tell_empty(self, measuring: Measuring, state: State, known: set[int], now: int) -> None:
         """Windows in which nothing was recorded, from where the last turn stopped."""
         told = measuring.maker.set
         last = state.told.get(told.name)
@@ -189,26 +204,28 @@ class Keeper:
         state.told[told.name] = max(over, last)
         while last < over:
             window = window_of(last, told.window_s, told.timezone)
-            if not measuring.groups(window):
+            if window.start_us not in known and not measuring.groups(window):
                 self._tell_window(measuring, window, {})
             last = window.end_us
 
-    def _tell_open(self, measuring: Measuring, state: State, now: int) -> None:
+    def _tell_open(self, measuring: Measuring, state: State, now: int) -> set[int]:
         """Windows that were not over: now that they are, and as often as the set says."""
         told = measuring.maker.set
         lasting = state.lasting.setdefault(told.name, set())
         windows = [window_of(start, told.window_s, told.timezone) for start in sorted(lasting)]
-        for window in windows:
-            if _is_over(window.start_us, window.end_us, now):
-                self._tell_window(measuring, window)
-                lasting.discard(window.start_us)
+        over = [window for window in windows if _is_over(window.start_us, window.end_us, now)]
+        for window in over:
+            self._tell_window(measuring, window)
+            lasting.discard(window.start_us)
+        starts = {window.start_us for window in over}
         if told.every is None or now < self._due.get(told.name, 0):
-            return
+            return starts
         self._due[told.name] = now + seconds(told.every) * SECOND_US
         for window in windows:
             if window.start_us < now < window.end_us:
                 passed = (now - window.start_us) / SECOND_US
                 self._tell_window(measuring, window, passed_s=passed)
+        return starts
 
 
 def _is_over(start_us: int, end_us: int, now: int) -> bool:

@@ -148,6 +148,25 @@ class Ask:
     every_call: bool = False
 
 
+def together(asks: Sequence[Ask]) -> Ask:
+    """What several ask of one source, to be read once."""
+    first = asks[0]
+    return Ask(
+        first.table,
+        {alias: sql for ask in asks for alias, sql in ask.columns.items()},
+        first.moment,
+        {group: sql for ask in asks for group, sql in ask.groupings.items()},
+        tuple(dict.fromkeys(one for ask in asks for one in ask.said)),
+        first.where,
+        any(ask.every_call for ask in asks),
+    )
+
+
+def by(group: Group) -> str:
+    """The alias of a group-by in a frame."""
+    return "\t".join(("by", *group))
+
+
 def group_sql(columns: Columns, group: Group) -> str:
     """A row's group as a JSON object in text, keys in the order of the group-by."""
     if not group:
@@ -179,7 +198,7 @@ def read(
     arrays = reader.arrays(sql, params, [ask.table])
     named: dict[str, Any] = {"id": arrays["id"], "at": np.ma.filled(np.ma.asarray(arrays["at"]), 0)}
     named.update({alias: arrays[f"a{n}"] for n, alias in enumerate(ask.columns)})
-    named.update({f"by {n}": arrays[f"g{n}"] for n in range(len(ask.groupings))})
+    named.update({by(group): arrays[f"g{n}"] for n, group in enumerate(ask.groupings)})
     for said in ask.said:
         named[said.alias] = said.read(reader, named)
     return named

@@ -22,11 +22,11 @@ class CostMeasure(Plain):
     every_call = True
 
     def columns(self, columns: Columns) -> dict[str, str]:
-        return {f"number {name}": columns.ours_or_logged(name) for name in _KNOWN}
+        return {f"own {name}": columns.ours_or_logged(name) for name in _KNOWN}
 
     def part(self, frame: Frame) -> State:
         numbers: list[Any] = [
-            np.ma.filled(np.ma.asarray(frame[f"number {n}"], dtype=float), np.nan) for n in _KNOWN
+            np.ma.filled(np.ma.asarray(frame[f"own {n}"], dtype=float), np.nan) for n in _KNOWN
         ]
         known = [np.isfinite(column) for column in numbers]
         sums = [

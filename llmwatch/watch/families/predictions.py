@@ -29,7 +29,7 @@ class PredictionsMeasure(Plain):
             f"number {self._told.confidence}": columns.number(self._told.confidence),
             # texts stay where they are: only hashes are read
             f"hash {self._told.output}": f"md5_number_lower({output})",
-            "number prompt_chars": f"coalesce({columns.number('query_length')}, {columns.ours_or_logged('prompt_chars')}, "
+            "query length": f"coalesce({columns.number('query_length')}, {columns.ours_or_logged('prompt_chars')}, "
             "length(r.\"llmwatch data\"->>'question'), length(r.\"llmwatch data\"->>'query'), "
             "length(r.\"llmwatch data\"->>'prompt'))",
         }
@@ -48,7 +48,7 @@ class PredictionsMeasure(Plain):
             int((confidence < self._told.low).sum()),
             len(outputs),
             parts.distinct(outputs.tolist()),
-            parts.moments(frame["number prompt_chars"]),
+            parts.moments(frame["query length"]),
         ]
 
     def merge(self, states: Sequence[State]) -> State:

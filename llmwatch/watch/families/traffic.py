@@ -18,10 +18,10 @@ class LatencyMeasure(Plain):
         self._column = told.column
 
     def columns(self, columns: Columns) -> dict[str, str]:
-        return {f"number {self._column}": columns.ours_or_logged(self._column)}
+        return {f"own {self._column}": columns.ours_or_logged(self._column)}
 
     def part(self, frame: Frame) -> State:
-        values = parts.finite(frame[f"number {self._column}"])
+        values = parts.finite(frame[f"own {self._column}"])
         return [parts.moments(values), parts.sketch(values)]
 
     def merge(self, states: Sequence[State]) -> State:
@@ -48,10 +48,10 @@ class ThroughputMeasure(Plain):
     """Requests being answered are counted by the time they took (Little's law): no row says when it was one of how many."""
 
     def columns(self, columns: Columns) -> dict[str, str]:
-        return {"number latency_ms": columns.ours_or_logged("latency_ms")}
+        return {"own latency_ms": columns.ours_or_logged("latency_ms")}
 
     def part(self, frame: Frame) -> State:
-        return [len(frame["id"]), parts.moments(frame["number latency_ms"])]
+        return [len(frame["id"]), parts.moments(frame["own latency_ms"])]
 
     def merge(self, states: Sequence[State]) -> State:
         return [sum(state[0] for state in states), parts.merge_moments(s[1] for s in states)]
