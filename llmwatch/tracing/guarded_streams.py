@@ -8,7 +8,7 @@ chunk says beside the text that is written (arguments of tools, other choices) i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +31,13 @@ def guarded(
 ) -> Any:
     """A stream that a function returned, as the caller may have it; one of both kinds is of its function's."""
     kind = type(stream)
+
+    def again(other: Any) -> Any:
+        return guarded(guards, other, inputs, awaited=awaited)
+
     if hasattr(kind, "__aiter__") and (awaited or not hasattr(kind, "__iter__")):
-        return AsyncGuardedStream(stream, checked_async(guards, stream, inputs))
-    return GuardedStream(stream, checked(guards, stream, inputs))
+        return AsyncGuardedStream(stream, checked_async(guards, stream, inputs), again)
+    return GuardedStream(stream, checked(guards, stream, inputs), again)
 
 
 def checked(guards: Guards, stream: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
@@ -255,8 +259,8 @@ def _with_text(chunks: Iterable[Held], text: str) -> Iterator[Any]:
 class GuardedStream:
     """A stream object read through its guardrails; everything else of it is the object's own."""
 
-    def __init__(self, stream: Any, chunks: Iterator[Any]) -> None:
-        self._stream, self._chunks = stream, chunks
+    def __init__(self, stream: Any, chunks: Iterator[Any], again: Callable[[Any], Any]) -> None:
+        self._stream, self._chunks, self._again = stream, chunks, again
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -285,8 +289,10 @@ class GuardedStream:
 class AsyncGuardedStream:
     """The same of an async stream."""
 
-    def __init__(self, stream: Any, chunks: AsyncIterator[Any]) -> None:
-        self._stream, self._chunks = stream, chunks
+    def __init__(
+        self, stream: Any, chunks: AsyncIterator[Any], again: Callable[[Any], Any]
+    ) -> None:
+        self._stream, self._chunks, self._again = stream, chunks, again
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
@@ -314,8 +320,9 @@ class AsyncGuardedStream:
 
 
 def _of_stream(guarded_stream: Any, name: str) -> Any:
-    if name.startswith(
-        "_"
-    ):  # what others keep on the stream itself, its watchers say, is not of this one
+    """An attribute of the stream itself. One by which it is read too, as anthropic's `text_stream`, is guarded."""
+    if name.startswith("_"):  # what others keep on the stream, its watchers say, is not of this one
         raise AttributeError(name)
-    return getattr(guarded_stream._stream, name)
+    found = getattr(guarded_stream._stream, name)
+    is_stream = any(hasattr(type(found), step) for step in ("__next__", "__anext__"))
+    return guarded_stream._again(found) if is_stream else found

@@ -267,6 +267,24 @@ def test_a_stream_of_both_kinds_is_read_as_its_function_is_called():
         asyncio.run(answer())
 
 
+def test_another_way_to_read_a_stream_is_guarded_too():
+    """As anthropic's `text_stream` is."""
+
+    class Stream:
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            raise StopIteration
+
+        @property
+        def text_stream(self):
+            return iter(["it is ", SECRET])
+
+    with pytest.raises(GuardrailBlocked):
+        list(returned(Stream()).text_stream)
+
+
 def test_an_async_generator_that_is_left_early_is_closed_when_that_is_over():
     closed = []
 
