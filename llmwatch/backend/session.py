@@ -322,7 +322,7 @@ def _said_of_destination(session: Session) -> str:
 def _said_of_sampling(session: Session) -> str:
     sampler = session.wanted.sampler if session.wanted.on else None
     if sampler is None:
-        return "sampled"
+        return "recorded"
     return f"kept here, {100 * sampler['base_rate']:g}% of ordinary traces are sent"
 
 
