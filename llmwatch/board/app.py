@@ -270,7 +270,10 @@ def _page(desk: Desk, source: Source, asked: Mapping[str, Any]) -> dict[str, Any
 def _page_of(desk: Desk, source: Source, asked: Mapping[str, Any]) -> dict[str, Any]:
     choice = choose(source, asked)
     extent = source.extent()
-    if (upto := asked.get("as_of")) is not None:
+    upto = asked.get("as_of")
+    if choice.search:
+        pass  # a search goes on while rows come: what it found by now is shown
+    elif upto is not None:
         choice = choice.between(choice.start, min(choice.end or int(upto) + 1, int(upto) + 1))
     elif choice.end is None and extent is not None:
         choice = choice.between(choice.start, extent[1] + 1)

@@ -235,8 +235,8 @@ def _single(asked: Asked) -> Steps:
 def _earlier(asked: Asked, over: Bins) -> Choice | None:
     """The span of time just before; None when it reaches back before the first row."""
     extent, start = asked.source.extent(), asked.choice.start
-    if start is None or extent is None:
-        return None
+    if start is None or extent is None or asked.choice.search:
+        return None  # a text is looked for in the chosen range only: before it, nothing is known
     span = (asked.choice.end or over.start + over.width * over.count) - start
     if start - span < extent[0] - span // 20:
         return None

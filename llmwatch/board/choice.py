@@ -33,6 +33,10 @@ class Choice:
     params: tuple[Any, ...] = ()
     search: str = ""
     says: bool = False
+    named: str = ""
+    """The range as it was asked for, where it moves with time: 24h, all."""
+    common: int | None = None
+    """How many of the conditions are the page's; those after are one panel's."""
 
     def where(self, *, searched: bool = True) -> tuple[str, list[Any]]:
         """The whole condition and its parameters."""
@@ -66,10 +70,12 @@ class Choice:
 def choose(source: Source, asked: Mapping[str, Any]) -> Choice:
     """The rows that the page (or a spec) asks for."""
     start, end = resolve(source, asked.get("range") or "auto")
-    choice = Choice(start, end, search=str(asked.get("search") or "").strip())
+    named = "" if _BETWEEN.fullmatch(asked.get("range") or "") else asked.get("range") or "auto"
+    choice = Choice(start, end, search=str(asked.get("search") or "").strip(), named=named)
     for chip in asked.get("filters") or ():
         choice = _with_filter(source, choice, _filter(chip))
-    return choice.also(source, asked.get("where"))
+    choice = choice.also(source, asked.get("where"))
+    return replace(choice, common=len(choice.conditions))
 
 
 def resolve(source: Source, asked: str) -> tuple[int | None, int | None]:

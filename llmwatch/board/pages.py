@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmwatch.board.choice import Choice
+from llmwatch.board.searches import Progress, found_by
 from llmwatch.board.source import Seen, Source
 from llmwatch.store import EVENTS
 from llmwatch.stream.columns import quoted
@@ -24,7 +25,8 @@ _USUALLY = 30
 _SCATTERED = 30_000
 _NOT_KEPT = frozenset({"llmwatch trace_id", "llmwatch turn_id", "llmwatch exception"})
 _KEPT_ORDERS = 6
-_SLICE = 20_000
+WAIT_S = 0.3
+"""How long a page waits for a search before it shows what was found."""
 _TELLING = {
     "llmwatch inputs": (
         "$.messages[#-1].content",
@@ -128,8 +130,8 @@ class Page:
     rows: list[list[Any]]
     said: dict[str, list[dict[str, Any]]]
     total: int | None
-    reached: int | None = None
-    """For a text search: how far back (in microseconds) the rows were looked through."""
+    progress: Progress | None = None
+    """For a text search: how many rows were looked through by now; `total` is what they had."""
     thin: bool = False
     """Whether texts are left out: `at` and `ids` ask for them."""
 
@@ -139,7 +141,8 @@ class Page:
             "rows": self.rows,
             "said": self.said,
             "total": self.total,
-            "reached": self.reached,
+            "searched": self.progress.searched if self.progress else None,
+            "of": self.progress.of if self.progress else None,
             "thin": self.thin,
         }
 
@@ -151,10 +154,10 @@ def page(source: Source, orders: Orders, choice: Choice, asked: Mapping[str, Any
     limit = min(MOST_ROWS, max(1, int(asked.get("limit") or 100)))
     columns = _columns(source, asked.get("columns"))
     extra = ' AND "llmwatch parent_id" IS NULL' if asked.get("roots") else ""
-    if choice.search and sort.column is None:
-        return _searched(source, choice, sort, extra, columns, offset, limit)
     if asked.get("at"):
         return _texts(source, columns, asked)
+    if choice.search:
+        return _searched(source, choice, sort, extra, columns, offset, limit)
     order = orders.get(source, choice, sort, extra)
     times = order[offset : offset + limit].tolist()
     if sort.column is not None and len(order) > _SCATTERED:
@@ -275,51 +278,26 @@ def _searched(
     offset: int,
     limit: int,
 ) -> Page:
-    """Looks slice by slice from one end until there are enough rows: words that are frequent are found at once."""
-    rows: list[list[Any]] = []
-    wanted, reached = offset + limit, None
-    for start, end in _slices(source, choice, sort):
-        part = choice.between(start, end)
-        where, params = part.where()
-        sql = (
-            f"SELECT {', '.join(map(_cell, columns))} FROM keyed.{quoted(source.table)} "
-            f"WHERE {where}{extra} ORDER BY {_order(source, sort)} LIMIT {wanted - len(rows)}"
-        )
-        rows += [list(row) for row in source.execute(sql, params, events=choice.says).rows]
-        if len(rows) >= wanted:
-            reached = start if sort.descending else end
-            break
-    found = rows[offset:]
-    total = len(rows) if len(rows) < wanted else None
-    return Page([seen.name for seen in columns], found, said_about(source, found), total, reached)
+    """What was found by now, and how far the search is: the page asks again until it is done."""
+    import duckdb
 
-
-def _slices(source: Source, choice: Choice, sort: Sort) -> Iterator[tuple[int | None, int | None]]:
-    """Spans of time with a growing number of rows in each, from the end that the sort begins with."""
+    search = source.searches.begin(choice)
+    search.wait(offset + limit, WAIT_S)
+    progress = search.progress
     where, params = choice.where(searched=False)
-    times = source.reader.arrays(
-        f'SELECT epoch_us("llmwatch ts") AS at FROM hot.{quoted(source.table)} WHERE {where} ORDER BY 1',
-        params,
-        (source.table, EVENTS),
-    )["at"]
-    size, done = _SLICE, 0
-    while done < len(times):
-        upto = min(len(times), done + size)
-        if sort.descending:
-            low, high = times[len(times) - upto], times[len(times) - done - 1]
-        else:
-            low, high = times[done], times[upto - 1]
-        yield int(low), int(high) + 1
-        done, size = _past(times, sort, upto, int(low), int(high)), min(size * 2, 320_000)
-
-
-def _past(times: NDArray[Any], sort: Sort, upto: int, low: int, high: int) -> int:
-    """Rows of one microsecond are in one slice, so none is found twice."""
-    import numpy as np
-
-    if sort.descending:
-        return len(times) - int(np.searchsorted(times, low, side="left"))
-    return int(np.searchsorted(times, high, side="right")) or upto
+    sql = (
+        f"SELECT {', '.join(map(_thin, columns))}, count(*) OVER () FROM hot.{quoted(source.table)} "
+        f"WHERE {where} AND {found_by(search)}{extra} ORDER BY {_order(source, sort)} LIMIT {limit} OFFSET {offset}"
+    )
+    try:
+        told = source.execute(sql, params, events=choice.says).rows
+    except duckdb.BinderException:
+        whole = sql.replace("FROM hot.", "FROM keyed.", 1)
+        told = source.execute(whole, params, events=choice.says).rows
+    rows = [list(row[:-1]) for row in told]
+    total = told[0][-1] if told else offset
+    names = [seen.name for seen in columns]
+    return Page(names, rows, said_about(source, rows), total, progress, thin=True)
 
 
 # --- what was said about them --------------------------------------------------------------

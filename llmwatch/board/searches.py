@@ -1,69 +1,208 @@
-"""Text searches over whole tables: looked through once, then all panels ask only the rows that were found."""
+"""Text searches over whole tables: looked through once, newest rows first; what is found shows while the rest is read."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from llmwatch.errors import LlmwatchError
 from llmwatch.store import EVENTS
 from llmwatch.stream.columns import quoted
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from llmwatch.board.choice import Choice
     from llmwatch.board.source import Source
 
 MOST = 4
 REST = 8
-"""Rows that came since are looked through when this many times the search's own time has passed."""
+"""A search is made anew when this many times its own time has passed: rows that came late are found then."""
+_SLICE, _LARGEST = 20_000, 160_000
+_LATE_US = 60_000_000
+"""Rows that came since are looked for from so long before the last look: writers run side by side."""
+_LEFT_S = 5.0
 
 
-@dataclass
-class _Found:
-    table: str
-    took: float
-    at: float
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is: rows looked through, of how many."""
+
+    searched: int
+    of: int
+
+    @property
+    def done(self) -> bool:
+        return self.searched >= self.of
+
+
+class Search:
+    """One text, looked for on a thread of its own; the ids it finds are in a table in memory."""
+
+    def __init__(self, source: Source, choice: Choice) -> None:
+        self._source, self._choice = source, choice
+        self._changed = threading.Condition()
+        self._catching_up = threading.Lock()
+        self._found = self._searched = self._of = 0
+        self._done = False
+        self.failed: Exception | None = None
+        self._upto = (source.extent() or (0, 0))[1]
+        self.began = self.wanted = monotonic()
+        self.took = 0.0
+        self.table = source.reader.set_aside(f"{self._select()} LIMIT 0", *self._given(choice))
+        threading.Thread(target=self._run, name="llmwatch-search", daemon=True).start()
+
+    @property
+    def progress(self) -> Progress:
+        with self._changed:
+            return Progress(self._searched, self._searched if self._done else max(1, self._of))
+
+    @property
+    def old(self) -> bool:
+        return self._done and monotonic() - self.began > max(60.0, REST * self.took)
+
+    def wait(self, found: int | None = None, seconds: float | None = None) -> None:
+        """Until it is done, or has found so many, or so long."""
+
+        def enough() -> bool:
+            return self._done or (found is not None and self._found >= found)
+
+        with self._changed:
+            self._changed.wait_for(enough, seconds)
+            if self.failed is not None:
+                raise self.failed
+
+    def catch_up(self) -> None:
+        """Look through the rows that came since it was done."""
+        with self._catching_up:
+            newest = (self._source.extent() or (0, 0))[1]
+            if not self._done or newest <= self._upto:
+                return
+            start = max(self._choice.start or 0, self._upto - _LATE_US)
+            self._add(self._choice.between(start, self._choice.end))
+            self._upto = newest
+
+    def _run(self) -> None:
+        try:
+            for start, end, upto in self._slices():
+                self._add(self._choice.between(start, end))
+                self._tell(upto)
+                if self.left():
+                    self.failed = LlmwatchError("the search was left for another one")
+                    break
+        except Exception as error:  # noqa: BLE001 - the boundary of the thread: told to whoever waits
+            self.failed = error
+        self.took = monotonic() - self.began
+        with self._changed:
+            self._done = True
+            self._changed.notify_all()
+
+    def left(self) -> bool:
+        """Whether another search began since and nobody asks for this one any more."""
+        newest = self._source.searches.newest
+        return newest is not self and newest is not None and monotonic() - self.wanted > _LEFT_S
+
+    def _tell(self, searched: int) -> None:
+        with self._changed:
+            self._searched = searched
+            self._changed.notify_all()
+
+    def _select(self) -> str:
+        where, _ = self._choice.where()
+        return f'SELECT "llmwatch id" AS id FROM keyed.{quoted(self._source.table)} WHERE {where}'
+
+    def _given(self, choice: Choice) -> tuple[list[Any], tuple[str, ...]]:
+        tables = (self._source.table, EVENTS) if choice.says else (self._source.table,)
+        return choice.where()[1], tables
+
+    def _add(self, part: Choice) -> None:
+        where, _ = part.where()
+        sql = (
+            f'SELECT "llmwatch id" AS id FROM keyed.{quoted(self._source.table)} '
+            f'WHERE {where} AND "llmwatch id" NOT IN (SELECT id FROM {self.table})'
+        )
+        added = self._source.reader.add_aside(self.table, sql, *self._given(part))
+        with self._changed:
+            self._found += added
+
+    def _slices(self) -> Iterator[tuple[int | None, int | None, int]]:
+        """Spans of time from the newest, growing; and how many rows are looked through after each."""
+        times = self._times()
+        with self._changed:
+            self._of = len(times)
+        size, done = _SLICE, 0
+        while done < len(times):
+            upto = min(len(times), done + size)
+            low, high = int(times[len(times) - upto]), int(times[len(times) - done - 1])
+            done = _past(times, low)
+            yield low, high + 1, done
+            size = min(size * 2, _LARGEST)
+
+    def _times(self) -> NDArray[Any]:
+        import duckdb
+        import numpy as np
+
+        where, params = self._choice.where(searched=False)
+        sql = f'SELECT epoch_us("llmwatch ts") AS at FROM hot.{quoted(self._source.table)} WHERE {where}'
+        arrays, tables = self._source.reader.arrays, (self._source.table, EVENTS)
+        try:
+            found = arrays(sql, params, tables)["at"]
+        except duckdb.BinderException:  # a filter over a text, which is not kept in memory
+            found = arrays(sql.replace("FROM hot.", "FROM keyed.", 1), params, tables)["at"]
+        times: NDArray[Any] = np.sort(found, kind="stable")
+        return times
+
+
+def _past(times: NDArray[Any], low: int) -> int:
+    """Rows of one microsecond are in one slice, so none is left out."""
+    import numpy as np
+
+    return len(times) - int(np.searchsorted(times, low, side="left"))
 
 
 class Searches:
-    """The ids that recent searches found, each in a table in memory."""
+    """The recent searches of a table."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._lock = threading.Lock()
-        self._locks: dict[object, threading.Lock] = {}
-        self._found: OrderedDict[object, _Found] = OrderedDict()
+        self._recent: OrderedDict[object, Search] = OrderedDict()
+        self.newest: Search | None = None
+
+    def begin(self, choice: Choice) -> Search:
+        """The search for the text of a choice, begun if it is new. Panels' own conditions are left to their queries,
+        so that all of a page's panels share one search."""
+        choice = replace(choice, conditions=choice.conditions[: choice.common])
+        if choice.named:
+            choice = replace(choice, end=None)
+        span = choice.named or (choice.start, choice.end)
+        key = (choice.search, span, choice.conditions, choice.params)
+        with self._lock:
+            search = self._recent.pop(key, None)
+            if search is None or search.old or search.failed is not None:
+                self._put_away(search)
+                search = Search(self._source, choice)
+            self._recent[key] = self.newest = search
+            search.wanted = monotonic()
+            while len(self._recent) > MOST:
+                self._put_away(self._recent.popitem(last=False)[1])
+        search.catch_up()
+        return search
 
     def condition(self, choice: Choice) -> str:
-        """An SQL condition that holds for the rows with the text; the first to ask looks, the others wait for it."""
-        key = (choice.search, choice.start, choice.end, choice.conditions, choice.params)
-        with self._lock:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            found = self._found.get(key)
-            if found is None or monotonic() - found.at > max(2.0, REST * found.took):
-                found = self._look(choice)
-                self._keep(key, found)
-        return f'"llmwatch id" IN (SELECT id FROM {found.table})'
+        """An SQL condition that holds for the rows with the text, once all are looked through."""
+        search = self.begin(choice)
+        search.wait()
+        return found_by(search)
 
-    def _look(self, choice: Choice) -> _Found:
-        source, began = self._source, monotonic()
-        where, params = choice.where()
-        tables = (source.table, EVENTS) if choice.says else (source.table,)
-        sql = f'SELECT "llmwatch id" AS id FROM keyed.{quoted(source.table)} WHERE {where}'
-        name = source.reader.set_aside(sql, params, tables)
-        return _Found(name, monotonic() - began, monotonic())
+    def _put_away(self, search: Search | None) -> None:
+        if search is not None:
+            self._source.reader.put_away(search.table)
 
-    def _keep(self, key: object, found: _Found) -> None:
-        with self._lock:
-            before = self._found.pop(key, None)
-            self._found[key] = found
-            gone = [before] if before else []
-            while len(self._found) > MOST:
-                old, dropped = self._found.popitem(last=False)
-                self._locks.pop(old, None)
-                gone.append(dropped)
-        for old_found in gone:
-            self._source.reader.put_away(old_found.table)
+
+def found_by(search: Search) -> str:
+    return f'"llmwatch id" IN (SELECT id FROM {search.table})'

@@ -181,6 +181,16 @@ class Reader:
         self._asked(sql, tables, lambda cursor: cursor.execute(made, list(params)))
         return name
 
+    def add_aside(
+        self, name: str, sql: str, params: Sequence[Any], tables: Sequence[str]
+    ) -> int:
+        """Add the rows of a query to such a table; returns how many."""
+        added = f"INSERT INTO {name} {sql}"
+        done = self._asked(
+            sql, tables, lambda cursor: cursor.execute(added, list(params)).fetchone()
+        )
+        return int(done[0]) if done else 0
+
     def put_away(self, name: str) -> None:
         """Drop a table that `set_aside` made."""
         cursor = self._database.cursor()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 import pytest
 
 from llmwatch import StreamTable, clock
-from llmwatch.board import asks, pages, seeds
+from llmwatch.board import asks, pages, searches, seeds
 from llmwatch.board.choice import choose, resolve
 from llmwatch.board.source import Source
 from llmwatch.board.spec import Panel
@@ -171,13 +172,48 @@ def test_rows_of_one_moment_are_each_on_one_page(llmwatch_store):
     assert len(found) == len(set(found)) == 25
 
 
-def test_a_search_page_tells_how_far_back_it_looked(source):
-    page = pages.page(
-        source, pages.Orders(), choose(source, {"range": "all", "search": "sure"}), {"limit": 5}
+def searched(source, text, **asked):
+    """Pages of a search until it is done."""
+    while True:
+        choice = choose(source, {"range": "all", "search": text})
+        page = pages.page(source, pages.Orders(), choice, asked)
+        if page.progress.done:
+            return page
+
+
+def test_a_search_page_shows_what_was_found_and_tells_how_many_rows_were_looked_through(source):
+    page = searched(source, "sure", limit=5)
+    assert (len(page.rows), page.total) == (5, 60)
+    assert (page.progress.searched, page.progress.of) == (60, 60)
+    assert searched(source, "sure", offset=58, limit=5).total == 60
+
+
+def test_a_search_that_goes_on_shows_its_newest_rows_and_says_that_it_goes_on(source, monkeypatch):
+    monkeypatch.setattr(searches, "_SLICE", 10)
+    told = threading.Event()
+    tell = searches.Search._tell
+    monkeypatch.setattr(
+        searches.Search, "_tell", lambda self, n: tell(self, n) or told.wait(10) or None
     )
-    assert len(page.rows) == 5
-    assert page.total is None
-    assert page.reached is not None
+    choice = choose(source, {"range": "all", "search": "sure"})
+    page = pages.page(source, pages.Orders(), choice, {"limit": 3})
+    latency = page.columns.index("latency_ms")
+    assert [row[latency] for row in page.rows] == [60.0, 59.0, 58.0]
+    assert (page.total, page.progress.searched, page.progress.of) == (10, 10, 60)
+    told.set()
+    assert searched(source, "sure", limit=3).total == 60
+
+
+def test_rows_that_come_after_a_search_are_found_by_it(source):
+    assert searched(source, "late words", limit=5).total == 0
+    StreamTable("bot/answers").log({"text": "late words"})
+    assert searched(source, "late words", limit=5).total == 1
+
+
+def test_a_page_and_its_panels_share_one_search(source):
+    searched(source, "sure", limit=5)
+    ask(source, "rows", {"range": "all", "search": "sure"}, where="model = 'a'")
+    assert len(source.searches._recent) == 1
 
 
 def test_rows_are_chosen_by_what_was_said_about_them(source):
