@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import time
 
 import pytest
 from PIL import Image
+
+from llmwatch import settings
+from llmwatch.errors import LlmwatchError
+from llmwatch.watch.sinks import wandb_sink
 
 pytestmark = pytest.mark.slow
 
@@ -173,3 +178,58 @@ def test_windows_that_still_last_wait_until_they_are_closed(shop, server):
     shop.sync()
     (line,) = metrics_of(only(server))
     assert line["cost/total_usd"] == 2.0
+
+
+def until(is_so):
+    for _ in range(600):
+        if is_so():
+            return
+        time.sleep(0.1)
+    pytest.fail("it did not become so")
+
+
+def test_a_process_that_is_killed_leaves_a_day_that_is_whole_and_told_once(shop, server):
+    shop.ask(OFFLINE)
+    for minute in range(4):
+        shop.tell(minute, latency__p50_ms=float(minute))
+    child = wandb_sink.Child(shop.store)
+    until(lambda: child.code() is None and child.turns >= 1)
+    child.kill()
+    child.close()
+    assert len(shop.directories()) == 1  # what it left was never closed
+    shop.tell(4, latency__p50_ms=4.0)
+    shop.request("after the crash")
+    shop.send()
+    assert len(shop.directories()) == 1
+    shop.sync()
+    told = metrics_of(only(server))
+    assert [line.get("latency/p50_ms") for line in told] == [0.0, 1.0, 2.0, 3.0, 4.0, None]
+    assert [row[0] for row in server.table(only(server), "production/requests")] == [
+        "after the crash"
+    ]
+
+
+def test_a_wandb_that_hangs_is_killed_and_the_next_one_sends_everything(shop, server, monkeypatch):
+    shop.ask(ONLINE)
+    shop.tell(0, latency__p50_ms=1.0)
+    server.away = True
+    sink = wandb_sink.WandbSink()
+    sink.tick(shop.store, settings.current())
+    monkeypatch.setattr(wandb_sink, "HUNG_S", 4.0)
+    with pytest.raises(LlmwatchError):  # strict: what a worker would log
+        until(lambda: sink.tick(shop.store, settings.current()) and False)
+    server.away = False
+    shop.send()
+    assert [line["latency/p50_ms"] for line in metrics_of(only(server))] == [1.0]
+
+
+def test_a_missing_key_is_said_and_costs_nothing(shop, server, monkeypatch):
+    shop.ask(ONLINE)
+    shop.tell(0, latency__p50_ms=1.0)
+    key = server.environment["WANDB_API_KEY"]
+    monkeypatch.delenv("WANDB_API_KEY")
+    with pytest.raises(LlmwatchError, match=r"(?i)api.?key|login"):
+        shop.send()
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    shop.send()
+    assert [line["latency/p50_ms"] for line in metrics_of(only(server))] == [1.0]
