@@ -129,7 +129,7 @@ class _InProject:
         for table in self.project.tables():
             worked |= self._table(table)
         if not self._retries_known:
-            self._retries.know(results.failures(self._reader), self._run.lane.specs)
+            self._retries.know(results.failures(self._reader, waiting=True), self._run.lane.specs)
             self._retries_known = True
         return self._try_again() or worked
 

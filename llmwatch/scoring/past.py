@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from llmwatch.stream.rows import When
 
 BATCH = 2048
+MOST_FAILURES = 1_000_000
 Progress = Callable[[int], None]
 
 
@@ -128,7 +129,8 @@ class _Past:
 
     def run(self, ids: Sequence[str], failed_only: bool, progress: Progress) -> Scored:
         began = time.monotonic()
-        failures = {f.row_id: f for f in results.failures(self._reader, self._spec.name)}
+        found = results.failures(self._reader, self._spec.name, most=MOST_FAILURES)
+        failures = {f.row_id: f for f in found}
         if failed_only:
             ids = [row_id for row_id in ids if row_id in failures]
         self._done.rows = len(ids)

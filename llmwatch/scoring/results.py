@@ -149,12 +149,15 @@ def _present(reader: Reader, ids: Sequence[str]) -> set[str]:
     return {row[0] for row in found.rows}
 
 
-def failures(reader: Reader, scorer: str | None = None, *, most: int = 10_000) -> list[Failure]:
-    """The rows that could not be scored, the oldest failure first."""
+def failures(
+    reader: Reader, scorer: str | None = None, *, waiting: bool = False, most: int = 10_000
+) -> list[Failure]:
+    """The rows that could not be scored, the oldest failure first; `waiting`: those that were not given up."""
     found = reader.execute(
         'SELECT id, row_id, "table", name, value, epoch_us(ts) FROM said.events '
-        f"WHERE kind = '{FAILED}' AND (?::VARCHAR IS NULL OR name = ?) ORDER BY ts, writer, seq LIMIT {most}",
-        [scorer, scorer],
+        f"WHERE kind = '{FAILED}' AND (?::VARCHAR IS NULL OR name = ?) "
+        "AND NOT (?::BOOLEAN AND (value->>'given_up')::BOOLEAN) ORDER BY ts, writer, seq LIMIT ?",
+        [scorer, scorer, waiting, most],
         [EVENTS],
     )
     return [_failure(*fields) for fields in found.rows]

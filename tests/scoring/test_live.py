@@ -352,3 +352,18 @@ def test_a_monitor_that_was_changed_makes_its_lane_anew() -> None:
     after = replace(before, monitor=replace(monitor, sampling_rate=0.1))
     assert _identity(before) == _identity(replace(before))
     assert _identity(before) != _identity(after)
+
+
+def test_failures_that_were_given_up_do_not_hide_those_that_wait() -> None:
+    from llmwatch.stream.query import Reader
+
+    hopeless, waiting = Spec("my_scorers:length", attempts=1), Spec("my_scorers:length")
+    failed = results.Outcome(error="no")
+    for _ in range(3):
+        results.write(demo(), "traces", call(), hopeless, failed)
+    row_id = call()
+    results.write(demo(), "traces", row_id, waiting, failed)
+    reader = Reader(demo())
+    assert [f.row_id for f in results.failures(reader, waiting=True, most=2)] == [row_id]
+    assert len(results.failures(reader, most=2)) == 2
+    reader.close()
