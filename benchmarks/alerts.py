@@ -227,7 +227,9 @@ def main():
     told = incident_week(100)
     stored = through_the_store(7, 3 if given.quick else 10)
     fine = quiet and told and stored
-    print(f"no P0 and at most one P1 in a clean week: {quiet}; each incident told once: {told}")
+    print(
+        f"a clean week has at most 0 P0 and 1 P1: {quiet}; each of {len(INCIDENTS)} incidents told once: {told}"
+    )
     if given.check and not fine:
         sys.exit(1)
 

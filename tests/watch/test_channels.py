@@ -134,6 +134,16 @@ def test_the_log_has_one_line_that_steers_nothing(caplog):
     assert record.getMessage().isprintable()
 
 
+@pytest.mark.slow
+def test_wandb_gets_an_alert_in_a_run_of_its_own_also_offline(tmp_path, monkeypatch, store):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    channel = from_mapping({"type": "wandb", "project": "shop"}, root=store.root)
+    channel.send(message("x"))
+    [run] = store.root.glob(".alerts/wandb/offline-run-*/run-*.wandb")
+    assert b"errors are 9 x" in run.read_bytes()
+    assert store.projects() == []  # its files are no project
+
+
 # --- what fails ----------------------------------------------------------------------------
 
 

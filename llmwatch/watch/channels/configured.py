@@ -63,7 +63,7 @@ def from_mapping(
     if "from" in given:
         given["sender"] = given.pop("from")
     if kind is WandbAlert and root is not None:
-        given.setdefault("dir", str(root))
+        given.setdefault("dir", str(root / ".alerts"))  # a name that no entity can have
     try:
         _check(kind, given)
         channel: Channel = kind(**given)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import orjson
 
+from llmwatch.store import ensure
 from llmwatch.watch.channels.command import given
 from llmwatch.watch.messages import Message
 
@@ -38,6 +40,8 @@ class WandbAlert:
     def send(self, message: Message) -> None:
         run = {"project": self.project, "job_type": "llmwatch-alerts"}
         run |= {key: value for key in ("entity", "dir") if (value := getattr(self, key))}
+        if self.dir:
+            ensure(Path(self.dir))
         told = {
             "run": run,
             "title": message.title[:64],
