@@ -8,7 +8,7 @@ from llmwatch import lazily as _lazily
 from llmwatch.backend import seam as _seam
 
 if TYPE_CHECKING:
-    from llmwatch import drift
+    from llmwatch import drift, watch
     from llmwatch.backend.session import finish, init
     from llmwatch.board.spec import Board
     from llmwatch.errors import (
@@ -64,6 +64,7 @@ __all__ = [
     "open_store",
     "score",
     "traced",
+    "watch",
 ]
 
 # A name is imported when it is first asked for, so that `import llmwatch` costs next to nothing.
@@ -96,7 +97,7 @@ _WHERE = {
     "traced": "llmwatch.tracing.decorator",
 }
 
-_PARTS = frozenset({"drift"})
+_PARTS = frozenset({"drift", "watch"})
 
 # `weave.init` without a W&B key is ours, whichever of the two packages is imported first.
 _seam.install()
