@@ -1,6 +1,6 @@
 /** A chart over time: lines, or bars that stack. Dragging over it chooses a time range for the whole page. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import * as colors from "./colors";
 import * as format from "./format";
@@ -67,7 +67,7 @@ function options(answer: Answer, look: Look): uPlot.Options {
   return {
     width: look.width,
     height: look.height,
-    padding: [8, 18, 0, 0],
+    padding: [8, 24, 0, 0],
     legend: { show: false },
     scales: { x: { time: true, range: () => [start / 1e6, (start + count * binWidth) / 1e6] }, y: { range: (_, low, high) => (low === null || high === null ? [0, 1] : uPlot.rangeNum(Math.min(0, low), high || 1, { min: { pad: 0, soft: 0, mode: 1 }, max: { pad: 0.08, soft: 0, mode: 0 } })) } },
     cursor: { y: false, points: { show: !look.bars, size: 6 }, drag: { x: true, y: false, setScale: false, dist: 4 }, sync: { key: SYNC.key, setSeries: false } },
@@ -161,9 +161,11 @@ function lines(answer: Answer, place: number, unit: string): HTMLElement[] {
 /** The names of a chart's series; picking one filters by it. */
 export function Legend({ answer, onPick }: { answer: Answer; onPick?: (value: unknown) => void }) {
   const series = answer.series ?? [];
+  const { ref, hidden } = useHidden(series.length);
   if (series.length < 2 && (series[0]?.name ?? null) === null) return null;
   return (
-    <div class="legend">
+    <>
+    <div class="legend" ref={ref}>
       {series.map((s, n) => {
         const inner = (
           <>
@@ -182,5 +184,27 @@ export function Legend({ answer, onPick }: { answer: Answer; onPick?: (value: un
         );
       })}
     </div>
+    {hidden > 0 && (
+      <span class="legend-more" title={series.map((s) => format.name(s.name)).join(", ")}>
+        +{hidden}
+      </span>
+    )}
+    </>
   );
+}
+
+/** How many of an element's children lie on lines that it has no room for. */
+function useHidden(count: number) {
+  const ref = useRef<HTMLDivElement>(null);
+  const [hidden, setHidden] = useState(0);
+  useLayoutEffect(() => {
+    const box = ref.current;
+    if (!box) return setHidden(0);
+    const measure = () => setHidden([...box.children].filter((child) => (child as HTMLElement).offsetTop - box.offsetTop >= box.clientHeight).length);
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(box);
+    return () => observer.disconnect();
+  }, [count]);
+  return { ref, hidden };
 }

@@ -49,11 +49,12 @@ interface Loaded {
   columns: string[];
   pages: Map<number, Value[][]>;
   said: Map<string, Said[]>;
-  reached: number | null;
+  searched: number | null;
+  of: number | null;
   thin: boolean;
 }
 
-const nothing = (key: string): Loaded => ({ key, asOf: null, total: null, columns: [], pages: new Map(), said: new Map(), reached: null, thin: false });
+const nothing = (key: string): Loaded => ({ key, asOf: null, total: null, columns: [], pages: new Map(), said: new Map(), searched: null, of: null, thin: false });
 
 export function RowsTable(props: Props) {
   const { base, question, panel, sort, chosen, changed, handle, onOpen, onCount } = props;
@@ -68,8 +69,14 @@ export function RowsTable(props: Props) {
   const now = useRef(loaded);
   now.current = loaded;
   const asking = useRef(new Set<string>());
-  const full = useRef(new Set<string>());
+  const full = useRef(new Map<string, Value[]>());
   const again = useRef(false);
+
+  /** A thin row with the texts that it had before. */
+  const texted = (row: Value[]) => {
+    const whole = full.current.get(String(row[0]));
+    return whole && whole.length === row.length ? row.map((value, n) => value ?? whole[n]!) : row;
+  };
 
   const load = useCallback(
     async (number: number, asOf: number | null, fresh: boolean) => {
@@ -79,17 +86,17 @@ export function RowsTable(props: Props) {
         return;
       }
       asking.current.add(mark);
-      if (fresh && question.search) onCount("searching…");
+      if (fresh && question.search && now.current.key !== key) onCount("searching…");
       try {
         const body = { ...question, sort, roots: panel.roots ?? false, panel_where: panel.where, columns, offset: number * PAGE, limit: PAGE, as_of: asOf ?? undefined };
         const page = await api.send<RowsPage>(`${base}/rows`, body);
         setError("");
         setLoaded((old) => {
           const keep = old.key === key && !fresh ? old : nothing(key);
-          const pages = new Map(keep.pages).set(number, page.rows);
+          const pages = new Map(keep.pages).set(number, page.thin ? page.rows.map(texted) : page.rows);
           const said = new Map(keep.said);
           for (const row of page.rows) said.set(String(row[0]), page.said[String(row[0])] ?? []);
-          return { key, asOf: page.as_of, total: page.total, columns: page.columns, pages, said, reached: page.reached, thin: page.thin };
+          return { key, asOf: page.as_of, total: page.total, columns: page.columns, pages, said, searched: page.searched, of: page.of, thin: page.thin };
         });
         if (fresh) setMore(0);
       } catch (failed) {
@@ -146,16 +153,24 @@ export function RowsTable(props: Props) {
       const page = await api.send<RowsPage>(`${base}/rows`, { ...question, columns, at: seen.map((row) => row[4]), ids: seen.map((row) => row[0]) }, stop.signal).catch(() => null);
       if (!page) return;
       const whole = new Map(page.rows.map((row) => [String(row[0]), row]));
-      for (const id of whole.keys()) full.current.add(id);
+      for (const [id, row] of whole) full.current.set(id, row);
       setLoaded((old) => (old.key === key ? { ...old, pages: new Map([...old.pages].map(([n, rows]) => [n, rows.map((row) => whole.get(String(row[0])) ?? row)])) } : old));
     }, 120);
     return () => {
       clearTimeout(wait);
       stop.abort();
     };
-  }, [first, visible, loaded.thin, loaded.pages.size, key]);
+  }, [first, visible, loaded.thin, loaded.pages, key]);
 
-  useEffect(() => onCount(total !== null ? `${format.count(total)}` : loaded.reached ? `searched back to ${format.moment(loaded.reached, true)}` : ""), [total, loaded.reached]);
+  // a search goes on after its first rows show: what it found since comes behind them
+  const searching = loaded.key === key && loaded.searched !== null && loaded.searched < loaded.of!;
+  useEffect(() => {
+    if (!searching) return;
+    const wait = setTimeout(() => void load(Math.floor(first / PAGE), null, top === 0), 250);
+    return () => clearTimeout(wait);
+  }, [searching, loaded]);
+
+  useEffect(() => onCount(total === null ? "" : searching ? `${format.count(total)} so far, searched ${format.count(loaded.searched!)} of ${format.count(loaded.of!)}` : format.count(total)), [total, searching, loaded.searched]);
 
   useLayoutEffect(() => {
     const observer = new ResizeObserver(() => setHeight(box.current!.clientHeight - 32));
@@ -206,7 +221,7 @@ export function RowsTable(props: Props) {
               <Heading key={name} name={name} sort={sort} number={isNumber(name, props.about)} onSort={props.onSort} />
             ))}
           </div>
-          {rows === 0 && loaded.columns.length > 0 && <div class="nothing rows-none">No rows fit. Widen the time range, or take a filter away.</div>}
+          {rows === 0 && loaded.columns.length > 0 && !searching && <div class="nothing rows-none">No rows fit. Widen the time range, or take a filter away.</div>}
           <div class="rows-space" style={{ height: `${tall}px` }}>
             <div class="rows-window" style={{ transform: `translateY(${rows * ROW <= TALLEST ? first * ROW : top}px)` }}>
               {Array.from({ length: Math.max(0, Math.min(visible, rows - first)) }, (_, n) => {

@@ -105,7 +105,8 @@ export interface RowsPage {
   rows: Value[][];
   said: Record<string, Said[]>;
   total: number | null;
-  reached: number | null;
+  searched: number | null;
+  of: number | null;
   thin: boolean;
   as_of: number;
 }
