@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 
 from conftest import served
 
@@ -78,3 +80,35 @@ def test_two_pages_stay_right_while_the_table_grows_is_compacted_vacuumed_and_er
             shows(page, 50)
             assert page.locator(".wrong").count() == 0
             assert "ada" not in page.locator("#page").inner_text()
+
+
+def test_a_page_counts_every_row_that_pours_in_while_it_asks(llmwatch_store, open_page):
+    table = StreamTable("x/t")
+    table.log([{"n": n} for n in range(50)])
+    with served(llmwatch_store) as address:
+        page = open_page(f"{address}/local/x/t?range=all")
+        writers = [threading.Thread(target=pour, args=(n,)) for n in range(4)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        shows(page, 50 + 4 * 150)
+
+
+def pour(number: int) -> None:
+    table = StreamTable("x/t")
+    for n in range(150):
+        table.log({"n": n, "by": number})
+        time.sleep(0.01)
+
+
+def test_a_search_goes_on_with_rows_that_come(llmwatch_store, open_page):
+    table = StreamTable("x/t")
+    table.log([{"text": f"apples {n}"} for n in range(30)] + [{"text": "pears"}] * 30)
+    with served(llmwatch_store) as address:
+        page = open_page(f"{address}/local/x/t?range=all&q=apples")
+        shows(page, 30)
+        page.locator(".line", has_text="apples 29").first.wait_for()
+        table.log([{"text": "apples at last"}, {"text": "pears"}])
+        shows(page, 31)
+        page.locator(".line", has_text="apples at last").first.wait_for()
