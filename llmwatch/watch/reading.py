@@ -58,6 +58,8 @@ class Columns:
 
     def ours_or_logged(self, name: str) -> str:
         """A number of ours, or one that was logged under its name."""
+        if name not in _OURS:
+            return self.number(name)
         if name not in self._logged:
             return f"try_cast({_ours(name)} AS DOUBLE)"
         return f"coalesce({self.number(name)}, try_cast({_ours(name)} AS DOUBLE))"

@@ -84,6 +84,12 @@ def test_latency_and_throughput(time, rows):
     assert found["throughput/active_requests"] == pytest.approx(latency.sum() / 1e6)
 
 
+def test_latency_of_a_column_of_the_persons_own(time):
+    log(time, 3, duration=7.0)
+    assert all_of(of(Latency("duration")))["latency/mean_ms"] == 7.0
+    assert all_of(of(Latency("nowhere")))["latency/mean_ms"] is None
+
+
 def test_of_an_empty_window_counts_are_0_and_nothing_else_is_known(time):
     log(time, 3)
     everything = of(
