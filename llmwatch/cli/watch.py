@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llmwatch import clock, settings
 from llmwatch.cli import chosen
 from llmwatch.cli.codes import INCOMPLETE, OK
-from llmwatch.cli.output import print_json, print_line, print_table, say
+from llmwatch.cli.output import print_json, print_line, print_table, progress, say
 from llmwatch.cli.times import when
 from llmwatch.store import Project, Store
 
@@ -214,13 +214,14 @@ def _tell(project: Project, found: Round, given: argparse.Namespace) -> None:
 
 def _backtest(given: argparse.Namespace, rules: list[Rule]) -> int:
     from llmwatch.drift.windows import duration_us
+    from llmwatch.watch import declared
     from llmwatch.watch.backtest import backtest, in_words
 
     until = clock.now_us()
     from_us = until - duration_us(given.backtest)
-    for project in _watched(given):
+    for project in chosen.projects(given):
         with _reading(project) as reader:
-            outcomes = backtest(reader, rules, from_us, until)
+            outcomes = backtest(reader, rules, from_us, until, declared(), progress)
         if given.json:
             print_json({"project": project.id, "rules": [one.as_dict() for one in outcomes]})
             continue

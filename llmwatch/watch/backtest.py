@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,10 @@ from llmwatch.watch.wording import number
 
 if TYPE_CHECKING:
     from llmwatch.stream.query import Reader
+    from llmwatch.watch.sets import MetricSet
 
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Shows that something long goes on, as `cli.output.progress` does."""
 RARE_A_WEEK = 1.0
 """A suggested limit lets a rule fire at most so often a week."""
 _MOST_KEYS = 50
@@ -66,10 +70,48 @@ class Outcome:
         }
 
 
-def backtest(reader: Reader, rules: Sequence[Rule], from_us: int, until_us: int) -> list[Outcome]:
-    """Take the rules through the windows of a stretch of time, as the watch would have."""
+def backtest(
+    reader: Reader,
+    rules: Sequence[Rule],
+    from_us: int,
+    until_us: int,
+    sets: Sequence[MetricSet] = (),
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Take the rules through the windows of a stretch of time, as the watch would have.
+
+    Of `sets`, the windows from before they were kept are measured from the rows."""
     known = loading.load(reader, rules, loading.span(rules, from_us, until_us))
+    if sets:
+        _fill(reader, known, rules, from_us, until_us, sets, progress)
     return [_outcome(reader.project.id, rule, known, from_us, until_us) for rule in rules]
+
+
+def _fill(
+    reader: Reader,
+    known: Known,
+    rules: Sequence[Rule],
+    from_us: int,
+    until_us: int,
+    sets: Sequence[MetricSet],
+    progress: Progress | None,
+) -> None:
+    from llmwatch import settings
+    from llmwatch.watch import untold
+
+    mine = untold.of_project(sets, reader)
+    groupings = {(), *(rule.by for rule in rules)}
+    total = untold.days(known, mine, from_us, until_us)
+    with (progress or _unseen)("measuring days", total) as passed:
+        untold.fill(
+            reader, known, mine, from_us, until_us, settings.current(),
+            groupings=groupings, passed=passed,
+        )  # fmt: skip
+
+
+@contextmanager
+def _unseen(_what: str, _total: int) -> Iterator[Callable[[int], None]]:
+    yield lambda _: None
 
 
 def _outcome(project: str, rule: Rule, known: Known, from_us: int, until_us: int) -> Outcome:

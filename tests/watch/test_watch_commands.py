@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 import pytest
 from told_windows import DAY, ERRORS, MINUTE, START, project, tell
 
-from llmwatch import StreamTable, settings
+from llmwatch import StreamTable, clock, settings
 from llmwatch.cli import main
 from llmwatch.stream.query import Reader
 from llmwatch.testing import temporary_store
@@ -213,3 +213,23 @@ def test_a_report_without_a_mail_channel_says_so(store, lately, capsys):
     tell(range(2), {ERRORS: 1.0})
     assert main(["report", "shop", "--email"]) == 3
     assert "no channel of the type email" in capsys.readouterr().err
+
+
+def test_a_backtest_measures_the_days_before_a_set_was_declared_from_their_rows(
+    store, tmp_path, capsys
+):
+    (tmp_path / "llmwatch.toml").write_text(
+        RULES + '[[watch.metrics]]\nname = "answers"\ntable = "shop/traces"\nerrors = true\n'
+    )
+    now = time.time_ns() // 1000 // MINUTE * MINUTE
+    table = StreamTable("shop/traces")
+    for minute in range(4 * 1440, 4 * 1440 - 20, -1):
+        failed = 4 * 1440 - 10 < minute < 4 * 1440 - 5
+        with clock.use(now=lambda at=now - minute * MINUTE: at):
+            table.log({"answer": 1, "status": "error" if failed else "success"} for _ in range(5))
+    _, told = said_json(capsys, "watch", "--backtest", "5d")
+    [rule] = told["rules"]
+    assert rule["windows"] == 20
+    assert rule["alerts"] == 1
+    assert not (store.root / "local/shop/tables/metrics").exists()
+    assert not (store.root / "local/shop/spool/metrics").exists()
