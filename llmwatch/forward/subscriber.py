@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmwatch import destination, faults
 from llmwatch.store import ensure
-from llmwatch.stream import fork
+from llmwatch.stream import fork, holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ class Forwarding:
         if self._thread is not None and self._thread.is_alive():
             return self._is_recent()
         if time.monotonic() >= self._next:
-            wanted = [project for project in store.projects() if destination.read(project).on]
+            wanted = _wanted(store)
             if not wanted:
                 return False
             self._next = time.monotonic() + _LOOK_EVERY_S
@@ -110,6 +110,17 @@ class Forwarding:
         made = Forwarder(project, settings, wanted)
         self._forwarders[project.id] = (wanted, made)
         return made
+
+
+def _wanted(store: Store) -> list[Project]:
+    """The projects that are sent. What another one held back for W&B is held back no longer."""
+    on = []
+    for project in store.projects():
+        if destination.read(project).on:
+            on.append(project)
+        else:
+            holds.nothing_needed(project)
+    return on
 
 
 @contextmanager

@@ -46,6 +46,11 @@ def note(project: Project, needed: Needed) -> None:
     _write(path_of(project), told)
 
 
+def nothing_needed(project: Project) -> None:
+    """Nobody waits for rows of the project any more: retention is free to remove them."""
+    path_of(project).unlink(missing_ok=True)
+
+
 def needed(project: Project) -> Needed:
     told = _read(path_of(project))
     if not told:

@@ -11,11 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
+from sending import Sending
 
 import llmwatch
 from llmwatch import StreamTable, destination, settings
 from llmwatch.forward.subscriber import Forwarding, alone
 from llmwatch.store import open_store
+from llmwatch.stream import holds
 
 SOURCE = Path(llmwatch.__file__).parents[1]
 
@@ -144,3 +146,16 @@ def test_a_project_nobody_wants_sent_costs_a_tick_nothing(home, server):
     assert forwarding.tick(open_store(), settings.current()) is False
     assert not (destination.path_of(open_store().project("local", "bot")).parent).exists()
     forwarding.close()
+
+
+def test_a_project_that_is_sent_no_longer_holds_nothing_back(home, server):
+    with Sending(server, home / "store") as sending:
+        sending.table().log({"a": 1})
+        sending.send_all()
+        assert holds.needed(sending.project) != holds.Needed()
+        llmwatch.finish()
+        llmwatch.init("bot", destination="local")
+        forwarding = Forwarding()
+        forwarding.tick(sending.project.store, settings.current())
+        forwarding.close()
+        assert holds.needed(sending.project) == holds.Needed()
