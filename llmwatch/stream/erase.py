@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from llmwatch.store import BASELINES, DERIVED, EVENTS, Project
-from llmwatch.stream import deletions, media_files, steps
+from llmwatch.stream import copies, deletions, media_files, steps
 from llmwatch.stream.columns import quoted
 from llmwatch.stream.duck import connect, have_columns, read_files
 from llmwatch.stream.lake import Lake, locked
@@ -192,6 +192,7 @@ def _carry_out(project: Project, journal: _Journal, done: Erased) -> None:
         (project.media / name).unlink(missing_ok=True)
         done.media += 1
     steps.reached("erase.media-removed")
+    copies.forget(project)  # sampled requests in wandb runs that wait here to be uploaded
     (project.path / "erased").touch(mode=0o600)
     os.utime(project.path / "erased")  # readers forget what they hold in memory
     done.found_after = still_there(project, journal.ids, journal.media)

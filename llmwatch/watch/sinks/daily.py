@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmwatch import clock
+from llmwatch.stream import copies
 from llmwatch.stream.follow import Follower, RecordedReader
 from llmwatch.stream.query import Reader
 from llmwatch.watch import names
@@ -44,13 +45,26 @@ class Daily:
         self._sample_until = time.monotonic() + options.every_s
         self._requests = Requests(project, self._reader, options.columns, settings.redact)
         self._runs: dict[str, DayRun] = {}
+        self._erased_at = _erased_at(project)
 
     def turn(self, *, last: bool = False) -> bool:
         """Write down what is new, then send what is written down; whether there was anything."""
+        self._write_anew_what_was_erased()
         worked = self._take_metrics()
         worked |= self._take_requests(last=last)
         worked |= self._send()
         return worked
+
+    def _write_anew_what_was_erased(self) -> None:
+        now = _erased_at(self.project)
+        if now == self._erased_at or self.options.mode == "online":
+            return
+        self._erased_at = now
+        for day, run in self._runs.items():
+            run.finish()
+            self.journal.set_sent(day, run.first_step)  # its directory may be gone already
+        self._runs = {}
+        copies.forget(self.project)
 
     def close(self) -> None:
         """Finish the runs; what was not sent is sent by the next one."""
@@ -134,6 +148,14 @@ class Daily:
             "production/requests": [r for r, _ in rows],
         }
         return told, {version for _, version in rows if version}
+
+
+def _erased_at(project: Project) -> int:
+    """When rows were last erased from the project."""
+    try:
+        return (project.path / "erased").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _metric_row(row: Mapping[str, Any]) -> MetricRow | None:

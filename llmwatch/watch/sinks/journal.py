@@ -1,6 +1,6 @@
 """What goes into the run of each day, step by step: written down before it is sent, so that a restart sends it once.
 
-A line of `positions/wandb/<day>.jsonl` is a step of that day's run and holds ids only; the values are read from the
+A line of `positions/wandb/<day>.steps` is a step of that day's run and holds ids only; the values are read from the
 store when the step is sent. What is not sent yet after a restart follows from the number of steps that W&B has.
 """
 
@@ -40,7 +40,7 @@ class Journal:
         self.directory = ensure(project.path / "positions" / NAME)
         self.days: dict[str, list[Step]] = {
             path.stem: list(_lines(path))
-            for path in sorted(self.directory.glob("????-??-??.jsonl"))
+            for path in sorted(self.directory.glob("????-??-??.steps"))
         }
         self._ids = {i for steps in self.days.values() for step in steps for i in _ids_of(step)}
 
@@ -51,7 +51,7 @@ class Journal:
         """Append steps to a day, on the disk when this returns."""
         if not steps:
             return
-        path = self.directory / f"{day}.jsonl"
+        path = self.directory / f"{day}.steps"
         known = self.days.setdefault(day, [])
         _mend(path)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -98,7 +98,7 @@ class Journal:
     def forget(self, before: str) -> None:
         """Drop the journals of days that are long over."""
         for day in [day for day in self.days if day < before]:
-            for name in (f"{day}.jsonl", f"sent-{day}.json"):
+            for name in (f"{day}.steps", f"sent-{day}.json"):
                 (self.directory / name).unlink(missing_ok=True)
             self._ids.difference_update(*map(_ids_of, self.days.pop(day)))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import llmwatch
+from llmwatch.stream import copies
 from llmwatch.watch.sinks.options import COLUMNS
 from llmwatch.watch.sinks.points import TIME
 
@@ -35,7 +35,8 @@ class DayRun:
         self._run = self._opened(project, options)
         self._table: Any = None
         self._midnight_s = datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()
-        self.next_step = journal.sent(day) if self._offline else int(self._run.starting_step)
+        self.first_step = journal.sent(day) if self._offline else int(self._run.starting_step)
+        self.next_step = self.first_step
 
     def log(self, values: Mapping[str, Any], versions: Collection[str]) -> None:
         """Log the next step. One of which nothing is left is an empty line: steps and lines stay one to one."""
@@ -54,8 +55,8 @@ class DayRun:
         self._journal.set_sent(self.day, self.next_step)
         if self._offline:
             for directory in self._directories():
-                with suppress(OSError):
-                    (directory / "closed").touch()
+                if not copies.is_closed(directory):
+                    copies.close(directory, self.first_step)
 
     def _opened(self, project: Project, options: WandbOptions) -> Any:
         import wandb
@@ -104,12 +105,12 @@ class DayRun:
     # --- offline directories ----------------------------------------------------------------
 
     def _directories(self) -> list[Path]:
-        return sorted((self._directory / "wandb").glob(f"offline-run-*-{self._id}"))
+        return copies.directories(self._directory, self._id)
 
     def _drop_unclosed(self) -> None:
         """A directory whose process died may lack its last lines: it is written anew, unless it was uploaded."""
         for directory in self._directories():
-            if not (directory / "closed").exists() and not any(directory.glob("*.synced")):
+            if not copies.is_closed(directory) and not copies.is_uploaded(directory):
                 shutil.rmtree(directory, ignore_errors=True)
 
 

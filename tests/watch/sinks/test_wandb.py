@@ -11,6 +11,7 @@ from PIL import Image
 
 from llmwatch import settings
 from llmwatch.errors import LlmwatchError
+from llmwatch.stream.erase import erase
 from llmwatch.watch.sinks import wandb_sink
 
 pytestmark = pytest.mark.slow
@@ -207,6 +208,21 @@ def test_a_process_that_is_killed_leaves_a_day_that_is_whole_and_told_once(shop,
     assert [row[0] for row in server.table(only(server), "production/requests")] == [
         "after the crash"
     ]
+
+
+def test_what_is_erased_is_not_in_directories_that_wait_to_be_uploaded(shop, server):
+    shop.ask(OFFLINE)
+    shop.tell(0, latency__p50_ms=1.0)
+    shop.request("mine, please forget")
+    shop.request("another's")
+    shop.send()
+    project = shop.store.project("local", "shop")
+    assert erase(project, "question LIKE 'mine%'", table="traces").found_after == []
+    assert shop.directories() == []
+    shop.send()
+    shop.sync()
+    assert [row[0] for row in server.table(only(server), "production/requests")] == ["another's"]
+    assert [line.get("latency/p50_ms") for line in metrics_of(only(server))] == [1.0, None]
 
 
 def test_a_wandb_that_hangs_is_killed_and_the_next_one_sends_everything(shop, server, monkeypatch):
