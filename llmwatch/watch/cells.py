@@ -176,7 +176,7 @@ class Maker:
 
 
 def _roots(frame: Frame) -> Frame:
-    are = np.ma.filled(np.ma.asarray(frame["root"], dtype=bool), False)
+    are: Any = np.ma.filled(np.ma.asarray(frame["root"], dtype=bool), False)
     if are.all():
         return frame
     where = np.flatnonzero(are)
