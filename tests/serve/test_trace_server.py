@@ -155,6 +155,7 @@ class TestBadBodies:
     @pytest.mark.parametrize(
         ("body", "encoding"),
         [(b"x", "gzip"), (gzip.compress(b"{}" * 99)[:-9], "gzip"), (b"x", "br")],
+        ids=["not gzip", "cut off", "unknown"],  # a gzip file holds the time it was made
     )
     def test_what_cannot_be_unpacked_is_refused(self, client, body, encoding):
         answer = client.post(
