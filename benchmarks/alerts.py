@@ -9,6 +9,8 @@ providers have), measured minute by minute, and judged by the rules as the watch
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import sys
 import tempfile
 import time
@@ -21,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from llmwatch import StreamTable  # noqa: E402
+from llmwatch.cli import main as llmwatch_command  # noqa: E402
 from llmwatch.stream.query import Reader  # noqa: E402
 from llmwatch.testing.stores import temporary_store  # noqa: E402
 from llmwatch.watch import backtest  # noqa: E402
@@ -197,6 +200,8 @@ def through_the_store(seed, days):
                 }
                 table.log({**row, "window_s": 60, "group": "{}", "n": n, "closed": True, **values})
         table.finish()
+        with contextlib.redirect_stdout(io.StringIO()):
+            llmwatch_command(["compact"])
         reader = Reader(store.project("local", "shop"))
         until = START + days * DAY * MINUTE_US
         began = time.process_time()

@@ -83,6 +83,22 @@ def test_the_settings_file_adds_to_the_default_rules_or_replaces_them(tmp_path, 
     assert [rule.name for rule in declared()] == ["many calls fail"]
 
 
+def test_rules_of_a_module_beside_the_settings_file_are_declared_too(tmp_path, monkeypatch):
+    monkeypatch.setenv(settings.ROOT_ENV, str(tmp_path))
+    monkeypatch.setattr("sys.path", ["", *__import__("sys").path])
+    (tmp_path / "our_watch_rules.py").write_text(
+        "from llmwatch.watch import Rule, Threshold\nRULES = [Rule('slow', Threshold('latency/p95_ms', above=1))]\n"
+    )
+    settings_file = tmp_path / "llmwatch.toml"
+    settings_file.write_text('[watch]\ndefault_rules = false\npython = "our_watch_rules:RULES"\n')
+    assert [rule.name for rule in declared()] == ["slow"]
+    settings_file.write_text('[watch]\npython = "no_such_module_of_ours:RULES"\n')
+    with pytest.raises(
+        SettingsError, match="names rules as module:name; 'no_such_module_of_ours:RULES'"
+    ):
+        declared()
+
+
 @pytest.mark.parametrize(
     ("metric", "fault"),
     [
