@@ -110,7 +110,10 @@ def _parts(value: Any) -> list[tuple[str | int, Any]] | None:
     if isinstance(value, (list, tuple)):
         return list(enumerate(value))
     if hasattr(type(value), "model_validate"):
-        value = value.model_dump()
+        value = {
+            **vars(value),
+            **(value.model_extra or {}),
+        }  # model_dump leaves out what is excluded
     elif not isinstance(value, Mapping):
         value = getattr(value, "__dict__", None)
     return None if value is None else [(str(name), part) for name, part in value.items()]
