@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from llmwatch.store import EVENTS
-from llmwatch.stream.columns import literal, quoted
+from llmwatch.stream.columns import json_path, quoted
 
 if TYPE_CHECKING:
     from llmwatch.stream.query import Reader
@@ -63,7 +63,7 @@ class Joined:
 
         columns = Columns(self.table, reader.columns(self.table))
         key = columns.text(self.key)
-        value = f'json_extract(r."llmwatch data", {literal("/" + self.value)})::VARCHAR'
+        value = f'json_extract(r."llmwatch data", {json_path(self.value)})::VARCHAR'
         found = reader.execute(
             f'SELECT {key} AS k, max_by({value}, struct_pack(t := r."llmwatch ts", w := r."llmwatch writer", s := r."llmwatch seq")) '
             f"FROM keyed.{quoted(self.table)} AS r WHERE {key} {_AMONG} GROUP BY k",
