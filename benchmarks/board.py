@@ -40,7 +40,8 @@ ARGUMENTS = (
 SETTLED = """() => new Promise(done => {
   const look = () => {
     const busy = document.querySelector("main[aria-busy=true]") || document.querySelector(".skeleton")
-      || document.querySelector(".line.blank") || !document.querySelector(".line");
+      || document.querySelector(".line.blank") || !document.querySelector(".line")
+      || !document.querySelector(".rows-note")?.textContent;
     busy ? requestAnimationFrame(look) : done(true);
   };
   requestAnimationFrame(() => requestAnimationFrame(look));

@@ -26,6 +26,7 @@ def settled(page) -> None:
     page.wait_for_timeout(150)
     page.wait_for_selector("main[aria-busy=false]")
     page.wait_for_selector(".line:not(.blank), .rows-none")
+    page.locator(".rows-note", has_text=re.compile(r"^[\d,]+$")).wait_for()
 
 
 def wait_count(page, rows: int) -> None:
