@@ -60,7 +60,7 @@ def of_gauges(told: Sequence[Gauges]) -> Iterator[Any]:
             ours = {
                 "project": gauges.project.id,
                 "set": label_value(row.set),
-                "table": label_value(row.table),
+                "table": label_value(row.table.rpartition("/")[2]),
                 "window_s": str(row.window_s),
             }
             labels = group_labels(row.group, ours)

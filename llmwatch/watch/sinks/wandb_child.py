@@ -12,14 +12,15 @@ import threading
 from typing import TYPE_CHECKING
 
 from llmwatch import settings
-from llmwatch.store import open_store
+from llmwatch.store import ensure, open_store
+from llmwatch.stream import fork
 from llmwatch.watch.sinks import options
 from llmwatch.watch.sinks.daily import Daily, every
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmwatch.store import Store
+    from llmwatch.store import Project, Store
     from llmwatch.watch.sinks.options import WandbOptions
 
 _TURN_S = 5.0
@@ -44,23 +45,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(store: Store, told: WandbOptions, ended: threading.Event, *, once: bool) -> None:
     loaded = settings.load(store=str(store.root))
-    kept: dict[str, Daily] = {}
+    kept: dict[str, tuple[Daily, int]] = {}
+    last = False
     try:
-        while True:
-            for project in every(store.projects()):
-                if project.id not in kept:
-                    kept[project.id] = Daily(project, loaded, told)
+        while not last:
             last = once or ended.is_set()
-            worked = [daily.turn(last=last) for daily in kept.values()]
+            for project in every(store.projects()):
+                if project.id not in kept and (held := _taken(project)) is not None:
+                    kept[project.id] = Daily(project, loaded, told), held
+            worked = [daily.turn(last=last) for daily, _ in kept.values()]
             os.write(1, BUSY if any(worked) else QUIET)
-            if last or ended.wait(_TURN_S):
-                break
-        if not once:
-            for daily in kept.values():
-                daily.turn(last=True)
+            if not last:
+                ended.wait(_TURN_S)
     finally:
-        for daily in kept.values():
+        for daily, held in kept.values():
             daily.close()
+            fork.let_go(held)
+
+
+def _taken(project: Project) -> int | None:
+    """The lock on a project's runs; None while another process has it, one that is about to end perhaps."""
+    path = project.lock("wandb-run")
+    ensure(path.parent)
+    fd = fork.open_held(path, os.O_RDWR | os.O_CREAT)
+    if fork.lock(fd):
+        return fd
+    fork.close_only(fd)
+    return None
 
 
 def _prepare() -> None:

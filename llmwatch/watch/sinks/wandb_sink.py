@@ -60,7 +60,8 @@ class WandbSink:
         del settings
         if options.wandb() is None or not any(every(store.projects())):
             return
-        self._let_go(child := Child(store, once=True), child.end(_ONCE_S))
+        child, self._child = self._child or Child(store, once=True), None
+        self._let_go(child, child.end(_ONCE_S))
 
     def _looked_after(self, child: Child) -> bool:
         code = child.code()

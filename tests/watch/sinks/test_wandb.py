@@ -239,6 +239,30 @@ def test_a_wandb_that_hangs_is_killed_and_the_next_one_sends_everything(shop, se
     assert [line["latency/p50_ms"] for line in metrics_of(only(server))] == [1.0]
 
 
+def test_a_worker_that_runs_once_has_one_process_and_one_directory(shop, server):
+    shop.ask(OFFLINE)
+    shop.tell(0, latency__p50_ms=1.0)
+    sink = wandb_sink.WandbSink()
+    sink.tick(shop.store, settings.current())
+    sink.finish(shop.store, settings.current())
+    shop.sync()
+    assert len(shop.directories()) == 1
+    assert [line["latency/p50_ms"] for line in metrics_of(only(server))] == [1.0]
+
+
+def test_two_processes_do_not_write_one_run(shop, server):
+    shop.ask(OFFLINE)
+    shop.tell(0, latency__p50_ms=1.0)
+    first = wandb_sink.Child(shop.store)
+    until(lambda: first.code() is None and first.turns >= 1)
+    shop.send()
+    assert len(shop.directories()) == 1
+    assert first.end(60) == 0
+    first.close()
+    shop.sync()
+    assert [line["latency/p50_ms"] for line in metrics_of(only(server))] == [1.0]
+
+
 def test_a_missing_key_is_said_and_costs_nothing(shop, server, monkeypatch):
     shop.ask(ONLINE)
     shop.tell(0, latency__p50_ms=1.0)
