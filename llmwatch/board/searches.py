@@ -25,7 +25,7 @@ REST = 8
 _SLICE, _LARGEST = 20_000, 160_000
 _LATE_US = 60_000_000
 """Rows that came since are looked for from so long before the last look: writers run side by side."""
-_LEFT_S = 5.0
+_LEFT_S = 2.0
 
 
 @dataclass(frozen=True)
