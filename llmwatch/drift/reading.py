@@ -71,7 +71,7 @@ class Rows:
         self._tables = [plan.table.name, *([EVENTS] if needs_events else [])]
         if plan.where:
             reader.refresh([plan.table.name])
-            reader.check_conditions(plan.table.name, [f"({plan.where})"])
+            reader.check_conditions(plan.table.name, [plan.where])
 
     def count(self, window: Window) -> Count:
         table = self._plan.table

@@ -115,7 +115,7 @@ def _choose(project: Project, where: str, table: str | None, done: Erased) -> _J
 
 
 def _matching(reader: Reader, table: str, where: str) -> set[str]:
-    reader.check_conditions(table, [f"({where})"])
+    reader.check_conditions(table, [where])
     view = f"keyed.{quoted(table)}"
     try:
         sql = f'SELECT "llmwatch id" FROM {view} WHERE ({where})'

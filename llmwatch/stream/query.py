@@ -95,9 +95,13 @@ class Reader:
         sql_guard.check(sql, {*tables, *event_views.NAMES}, self._database)
 
     def check_conditions(self, table: str, conditions: Sequence[str]) -> None:
-        """Raise `QueryRefused` unless the conditions are such as a person's SELECT may have."""
-        if conditions:
-            self.check(f"SELECT 1 FROM {quoted(table)} WHERE {' AND '.join(conditions)}", [table])
+        """Raise `QueryRefused` unless each is one condition, such as a person's SELECT may have.
+
+        By itself and in parentheses: `a = 1) OR (1 = 1` is none by itself, `a = 1 LIMIT 1` and `a = 1 --` none in them.
+        """
+        for condition in conditions:
+            for form in (condition, f"({condition})"):
+                self.check(f"SELECT 1 FROM {quoted(table)} WHERE {form}", [table])
 
     def columns(self, table: str) -> tuple[Column, ...]:
         """The table's columns as of now."""

@@ -45,7 +45,7 @@ class Rows:
         """Rows that fit an SQL condition (`?` for each of `params`), and whose columns equal what is given."""
         conditions, values = list(self.conditions), list(self.params)
         if condition is not None:
-            conditions.append(f"({condition})")
+            conditions.append(condition)
             values += params
         for name, value in equal.items():
             conditions.append(f"{quoted(name)} IS NOT DISTINCT FROM ?")
@@ -141,7 +141,7 @@ class Rows:
             where.append(f'"llmwatch ts" >= make_timestamptz({newest})')
         sql = f"SELECT {columns} FROM keyed.{quoted(self.table.name)}"
         if where:
-            sql += f" WHERE {' AND '.join(where)}"
+            sql += f" WHERE {' AND '.join(f'({condition})' for condition in where)}"
         sql += f" ORDER BY {self._ordered()}"
         if self.most is not None:
             sql += f" LIMIT {self.most} OFFSET {self.skipped}"
