@@ -217,14 +217,24 @@ def test_a_score_is_feedback_of_a_runnable_to_weave(local):
     project = local.store.project("local", "p")
     for number in (1, 2):
         score = {"score": number / 10}
-        events.add(project, kind="score", name="confidence", value=score, row_id="c1", table="traces")
+        events.add(
+            project, kind="score", name="confidence", value=score, row_id="c1", table="traces"
+        )
     local.feedback("mine", {"a": 1})
     [score, mine] = rows(local)
-    assert (score["feedback_type"], score["payload"]) == ("wandb.runnable.confidence", {"output": {"score": 0.2}})
+    assert (score["feedback_type"], score["payload"]) == (
+        "wandb.runnable.confidence",
+        {"output": {"score": 0.2}},
+    )
     assert score["weave_ref"] == "weave:///local/p/call/c1"
     expr = {"$eq": [field("feedback_type"), literal("wandb.runnable.confidence")]}
     assert rows(local, expr, fields=["count(*)"]) == [{"count(*)": 1}]
-    expr = {"$gt": [{"$convert": {"input": field("payload.output.score"), "to": "double"}}, literal(0.1)]}
+    expr = {
+        "$gt": [
+            {"$convert": {"input": field("payload.output.score"), "to": "double"}},
+            literal(0.1),
+        ]
+    }
     assert len(rows(local, expr)) == 1
     assert mine["feedback_type"] == "mine"
 
