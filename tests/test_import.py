@@ -60,3 +60,13 @@ def test_the_public_names_are_these_and_each_is_there():
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         llmwatch.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("package", ["llmwatch", "llmwatch.drift", "llmwatch.scorers", "llmwatch.watch"])
+def test_no_public_name_is_also_a_module_that_would_take_its_place(package):
+    import importlib
+    import pkgutil
+
+    found = importlib.import_module(package)
+    modules = {module.name for module in pkgutil.iter_modules(found.__path__)}
+    assert set(found._WHERE) & modules == set()

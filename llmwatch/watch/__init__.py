@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         Threshold,
         Trend,
     )
-    from llmwatch.watch.declared import declared
+    from llmwatch.watch.declarations import declared
     from llmwatch.watch.rules import Rule
     from llmwatch.watch.sets import (
         Baseline,
@@ -58,7 +58,7 @@ _WHERE = {
     "Throughput": _SETS,
     "Trend": _CONDITIONS,
     "check": "llmwatch.watch.alerting",
-    "declared": "llmwatch.watch.declared",
+    "declared": "llmwatch.watch.declarations",
     "measure": "llmwatch.watch.compute",
 }
 __all__ = [

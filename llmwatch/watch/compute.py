@@ -132,7 +132,7 @@ def _text(value: Any) -> str | None:
 def _set(told: MetricSet | str) -> MetricSet:
     if isinstance(told, MetricSet):
         return told
-    from llmwatch.watch.declared import declared
+    from llmwatch.watch.declarations import declared
 
     for one in declared():
         if one.name == told:

@@ -70,7 +70,7 @@ class Watch:
 
 def _wanted(store: Store) -> dict[Project, tuple[MetricSet, ...]]:
     """The sets of each project that has the table."""
-    from llmwatch.watch.declared import declared
+    from llmwatch.watch.declarations import declared
 
     found: dict[Project, list[MetricSet]] = {}
     sets = declared()

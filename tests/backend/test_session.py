@@ -49,7 +49,7 @@ def test_init_says_in_one_line_where_rows_go_and_what_is_kept(home, capsys):
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.count("\n") == 1
-    for part in ("local/bot", str(home / "store"), "redacted", "sampled", "kept 7 days"):
+    for part in ("local/bot", str(home / "store"), "redacted", "every call is recorded", "kept 7 days"):
         assert part in said.err
 
 

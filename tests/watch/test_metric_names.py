@@ -20,7 +20,7 @@ from llmwatch.watch import (
     Throughput,
     measure,
 )
-from llmwatch.watch.declared import declared
+from llmwatch.watch.declarations import declared
 
 PINNED = [
     "latency/p50_ms",
