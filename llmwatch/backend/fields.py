@@ -45,8 +45,8 @@ def split(path: str) -> list[str]:
     parts: list[str] = []
     part, i = "", 0
     while i < len(path):
-        if path[i] == "\\" and i + 1 < len(path):
-            part, i = part + path[i + 1], i + 2
+        if path.startswith("\\.", i):
+            part, i = part + ".", i + 2
         elif path[i] == "[" and not part and "]" in path[i:]:
             end = path.index("]", i) + 1
             part, i = path[i:end], end
