@@ -81,6 +81,10 @@ class Project:
     def lock(self, name: str) -> Path:
         return self.path / "locks" / f"{name}.lock"
 
+    def task_lock(self, task: str) -> Path:
+        """The lock of a background task. No table has a name like it: a task must not hold up a table of its name."""
+        return self.lock(f"@{task}")
+
     def tables(self) -> list[str]:
         """The tables that have a spool or a lake, by name; the events are not one of them."""
         spooled = _named_directories(self.path / "spool")

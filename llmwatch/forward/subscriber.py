@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from llmwatch import destination, faults
-from llmwatch.store import ensure
 from llmwatch.stream import fork, holds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
 
     from llmwatch.destination import Wanted
     from llmwatch.forward.forwarder import Forwarder
@@ -123,17 +120,6 @@ def _wanted(store: Store) -> list[Project]:
     return on
 
 
-@contextmanager
-def alone(project: Project) -> Iterator[bool]:
+def alone(project: Project) -> AbstractContextManager[bool]:
     """Whether this process may forward the project now: another may be at it."""
-    path = project.lock("forward")
-    ensure(path.parent)
-    fd = fork.open_held(path, os.O_RDWR | os.O_CREAT)
-    if not fork.lock(fd):
-        fork.close_only(fd)
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        fork.let_go(fd)
+    return fork.alone(project.task_lock("forward"))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmwatch.store import ensure
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _held: set[int] = set()
 # Paths being opened right now: a fork by another thread may fall between the open and its record.
@@ -52,6 +54,19 @@ def lock(fd: int, *, shared: bool = False) -> bool:
 def lock_new(fd: int) -> None:
     """Take the flock of a file just created; BlockingIOError in the unlikely case it is taken."""
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def alone(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Hold the lock file `path` for a while; yields False when another process has it, or waits for it."""
+    ensure(path.parent)
+    fd = open_held(path, os.O_RDWR | os.O_CREAT)
+    try:
+        if wait:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield wait or lock(fd)
+    finally:
+        let_go(fd)
 
 
 def let_go(fd: int) -> None:

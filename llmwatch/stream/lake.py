@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -33,18 +32,9 @@ STATISTICS = ("ts", "id", "trace_id")
 """Columns with a lowest and highest value in the log: order, look-up by id, look-up by trace. No user text."""
 
 
-@contextmanager
-def locked(project: Project, table: str, *, wait: bool = False) -> Iterator[bool]:
-    """The right to change a table's lake; yields False when another process has it."""
-    path = project.lock(table)
-    ensure(path.parent)
-    fd = fork.open_held(path, os.O_RDWR | os.O_CREAT)
-    try:
-        if wait:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        yield wait or fork.lock(fd)
-    finally:
-        fork.let_go(fd)
+def locked(project: Project, table: str, *, wait: bool = False) -> AbstractContextManager[bool]:
+    """The right to change a table's lake; False when another process has it."""
+    return fork.alone(project.lock(table), wait=wait)
 
 
 @dataclass(frozen=True)
@@ -104,7 +94,9 @@ class Lake:
             retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True
         )
         ours = (self.path / name for name in names if name.endswith(".parquet") and "/" not in name)
-        return [path for path in ours if path.exists()]  # the log still names what an earlier vacuum deleted
+        return [
+            path for path in ours if path.exists()
+        ]  # the log still names what an earlier vacuum deleted
 
     def _open(self) -> DeltaTable:
         from deltalake import DeltaTable
@@ -115,7 +107,9 @@ class Lake:
             self._delta.update_incremental()
         return self._delta
 
-    def write(self, connection: duckdb.DuckDBPyConnection, kind: str, select: str) -> NewFile | None:
+    def write(
+        self, connection: duckdb.DuckDBPyConnection, kind: str, select: str
+    ) -> NewFile | None:
         """Write what `select` gives as one Parquet file; None when it gives nothing."""
         path = self.path / f"{kind}-{uuid.uuid4().hex}.parquet"
         ensure(self.path)
@@ -188,11 +182,19 @@ def _statistics(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int,
     written = connection.execute("SELECT * FROM read_parquet(?) LIMIT 0", [str(path)]).description
     names = [name for name in STATISTICS if name in {column[0] for column in written or ()}]
     bounds = ", ".join(f"min({_bound(name)}), max({_bound(name)})" for name in names)
-    row = connection.execute(f"SELECT count(*), {bounds} FROM read_parquet(?)", [str(path)]).fetchone()
+    row = connection.execute(
+        f"SELECT count(*), {bounds} FROM read_parquet(?)", [str(path)]
+    ).fetchone()
     assert row is not None
-    lowest = {name: _told(value) for name, value in zip(names, row[1::2], strict=True) if value is not None}
+    lowest = {
+        name: _told(value)
+        for name, value in zip(names, row[1::2], strict=True)
+        if value is not None
+    }
     highest = {
-        name: _told(value, up=True) for name, value in zip(names, row[2::2], strict=True) if value is not None
+        name: _told(value, up=True)
+        for name, value in zip(names, row[2::2], strict=True)
+        if value is not None
     }
     told = {"numRecords": row[0], "minValues": lowest, "maxValues": highest}
     return row[0], json.dumps(told)

@@ -6,13 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmwatch import clock, faults
 from llmwatch.names import parse_table
-from llmwatch.store import ensure, open_store
+from llmwatch.store import open_store
 from llmwatch.stream import fork
 
 if TYPE_CHECKING:
@@ -166,17 +166,6 @@ def _files(project: Project, table: str) -> Iterator[tuple[str, int]]:
             continue
 
 
-@contextmanager
-def alone(project: Project) -> Iterator[bool]:
+def alone(project: Project) -> AbstractContextManager[bool]:
     """Whether this process may look at the project's rules now: another may be at it."""
-    path = project.lock("alerts")
-    ensure(path.parent)
-    fd = fork.open_held(path, os.O_RDWR | os.O_CREAT)
-    if not fork.lock(fd):
-        fork.close_only(fd)
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        fork.let_go(fd)
+    return fork.alone(project.task_lock("alerts"))

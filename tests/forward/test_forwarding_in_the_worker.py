@@ -18,6 +18,7 @@ from llmwatch import StreamTable, destination, settings
 from llmwatch.forward.subscriber import Forwarding, alone
 from llmwatch.store import open_store
 from llmwatch.stream import holds
+from llmwatch.stream.compact import compact
 
 SOURCE = Path(llmwatch.__file__).parents[1]
 
@@ -138,6 +139,14 @@ def test_two_processes_never_forward_a_project_at_once(home):
         assert (first, second) == (True, False)
     with alone(project) as again:
         assert again
+
+
+def test_a_table_called_forward_is_compacted_while_its_project_is_sent(home):
+    table = StreamTable("bot/forward")
+    table.log({"n": 1})
+    with alone(table.project) as first:
+        assert first
+        assert compact(table.project, "forward", seal=True).rows == 1
 
 
 def test_a_project_nobody_wants_sent_costs_a_tick_nothing(home, server):

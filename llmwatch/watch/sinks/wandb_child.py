@@ -65,7 +65,7 @@ def _serve(store: Store, told: WandbOptions, ended: threading.Event, *, once: bo
 
 def _taken(project: Project) -> int | None:
     """The lock on a project's runs; None while another process has it, one that is about to end perhaps."""
-    path = project.lock("wandb-run")
+    path = project.task_lock("wandb-run")
     ensure(path.parent)
     fd = fork.open_held(path, os.O_RDWR | os.O_CREAT)
     if fork.lock(fd):
