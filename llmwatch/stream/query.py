@@ -6,7 +6,7 @@ import atexit
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import count
@@ -197,7 +197,8 @@ class Reader:
 
     def put_away(self, name: str) -> None:
         """Drop a table that `set_aside` made."""
-        cursor = self._database.cursor()
+        with self._lock:  # a reader that is being closed refuses to be asked
+            cursor = self._database.cursor()
         cursor.execute(f"DROP TABLE IF EXISTS {name}")
         cursor.close()
 
@@ -271,8 +272,9 @@ class Reader:
     def _cursor(
         self, sql: str, tables: Sequence[str], *, user: bool = False
     ) -> duckdb.DuckDBPyConnection:
-        self.refresh(tables, derived=derived.named_in(sql))
-        cursor = self._database.cursor()
+        with self._lock:  # one step: a reader closed in between would be asked an empty database
+            self.refresh(tables, derived=derived.named_in(sql))
+            cursor = self._database.cursor()
         cursor.execute("SET TimeZone = 'UTC'")
         cursor.execute(f"SET search_path = '{'logged,' if user else ''}main,said'")
         return cursor
@@ -329,7 +331,8 @@ _open_readers: weakref.WeakSet[Reader] = weakref.WeakSet()
 def _close_readers() -> None:
     """Before the interpreter goes; in a forked child, only those that it opened itself."""
     for reader in list(_open_readers):
-        reader.close()
+        with suppress(_busy()):  # a daemon thread is asking it: it goes with the process
+            reader.close()
 
 
 # a child leaves its parent's readers alone: see `duck`
@@ -345,6 +348,12 @@ def streamed(database: duckdb.DuckDBPyConnection, sql: str) -> Iterator[dict[str
     while batch := cursor.fetchmany(1000):
         for row in _moments(batch, moments):
             yield dict(zip(names, row, strict=True))
+
+
+def _busy() -> type[Exception]:
+    import duckdb
+
+    return duckdb.Error
 
 
 def _file_gone() -> type[Exception]:
