@@ -323,8 +323,9 @@ def _heatmap(asked: Asked) -> Steps:
         return {"bins": over.to_json(), "edges": edges, "cells": []}
     last = len(edges) - 2
     place = f"greatest(0, least({last}, {_place(column, edges)}))::INT"
-    rows = yield from asked.rows((over.sql, place), "count(*)", also=f"AND {column} IS NOT NULL")
-    cells = [[x, y, n] for x, y, n in rows if 0 <= x < over.count]
+    found = f"AND {column} IS NOT NULL"
+    rows = yield from asked.rows((over.sql, place), "count(*)", also=found)
+    cells = sorted([x, y, n] for x, y, n in rows if 0 <= x < over.count)
     return {"bins": over.to_json(), "edges": edges, "cells": cells}
 
 

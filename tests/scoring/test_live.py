@@ -323,8 +323,14 @@ def test_work_that_is_interrupted_records_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "unreadable",
-    [float("nan"), {"_type": 1, "of": nested("", 900)}],
-    ids=["NaN", "nested too deep"],
+    [
+        pytest.param(float("nan"), id="NaN"),
+        pytest.param(
+            {"_type": 1, "of": nested("", 900)},
+            id="nested too deep",
+            marks=pytest.mark.skipif(sys.version_info >= (3, 12), reason="it is read there"),
+        ),
+    ],
 )
 def test_a_row_that_cannot_be_read_fails_alone(tmp_path: Path, unreadable: object) -> None:
     bad, good = call(output=unreadable), call()
