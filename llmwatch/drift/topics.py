@@ -40,6 +40,20 @@ def assigned(
     )
 
 
+def found(frame: Frame, *, seed: int = 0, most: int = 4_000) -> list[Any] | None:
+    """The topic of each row, of topics found in these rows (`most` of them); None when there are too few prompts.
+
+    For comparisons of parts of these rows: nothing here knows which part a row is in.
+    """
+    good = np.flatnonzero(np.isfinite(frame.vectors).all(axis=1)) if frame.rows else np.zeros(0, int)
+    if len(good) < 10 * TOPICS:
+        return None
+    random = np.random.default_rng(seed)
+    used = good if len(good) <= most else np.sort(random.choice(good, most, replace=False))
+    centres = _centres(frame.vectors[used], random)
+    return _named(frame.vectors, centres, _names(frame.take(used), centres))
+
+
 def _half(frame: Frame, rows: Any, random: np.random.Generator) -> Any:
     """Half of the sessions (or users, or rows), whole ones."""
     owners = frame.sessions or frame.users
@@ -62,8 +76,7 @@ def _centres(vectors: Any, random: np.random.Generator) -> Any:
         centres = np.concatenate([centres, unit[random.choice(len(unit), p=far / far.sum())][None]])
     for _ in range(_ROUNDS):
         nearest = (unit @ centres.T).argmax(axis=1)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, unit)
+        sums = (np.arange(len(centres))[:, None] == nearest).astype(unit.dtype) @ unit
         centres = np.where(np.any(sums != 0, axis=1, keepdims=True), _unit(sums), centres)
     return centres
 

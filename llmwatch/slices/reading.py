@@ -1,0 +1,186 @@
+"""Reads the rows of a table for a comparison: only the columns it needs, and of a large table a sample of whole users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from llmwatch.drift.reading import table_of
+from llmwatch.errors import SettingsError
+from llmwatch.slices.contrast import Blocks
+from llmwatch.slices.facets import LONGEST, Facet
+from llmwatch.slices.metrics import Metric
+from llmwatch.store import EVENTS
+from llmwatch.stream.columns import quoted
+
+if TYPE_CHECKING:
+    from llmwatch.stream.query import Reader
+
+BY = ("users", "sessions", "rows")
+"""What rows may be put together by, the first that there is."""
+FEWEST = 20
+"""Users or sessions that a table must have for rows to be put together by them."""
+_PARTS = 1_000_000
+_DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to read: which rows of a table, told apart by which columns, and which numbers of them."""
+
+    table: str
+    condition: str
+    facets: Sequence[Facet] = ()
+    metrics: Sequence[Metric] = ()
+    every_call: bool = False
+    by: str | None = None
+    order: tuple[str, ...] = BY
+    most_rows: int = 100_000
+    side: str | None = None
+    """SQL that says which of two sides a row is of."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that were read: what each facet says of them, and the numbers of each metric (NaN where unknown)."""
+
+    count: int
+    share: float
+    by: str
+    ids: npt.NDArray[Any]
+    blocks: Blocks
+    within: Blocks
+    """What rows of one user are put together by: their sessions, else nothing."""
+    texts: dict[str, list[str | None]] = field(default_factory=dict)
+    numbers: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    values: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    looked: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    """Of facets that were made of a sample only, the rows that were looked at."""
+    times: Any = None
+    side: Any = None
+
+
+def has_steps(reader: Reader, table: str) -> bool:
+    """Whether rows of the table have calls inside them."""
+    sql = (
+        f'SELECT 1 FROM keyed.{quoted(table)} AS r WHERE r."llmwatch parent_id" IS NOT NULL LIMIT 1'
+    )
+    return bool(reader.execute(sql, (), [table]).rows)
+
+
+def conditions(selected: str, *, every_call: bool) -> str:
+    """Finished rows of a selection; without `every_call` those that are no call inside another."""
+    parts = [f"({selected})", "r.\"llmwatch status\" IS DISTINCT FROM 'running'"]
+    if not every_call:
+        parts.append('r."llmwatch parent_id" IS NULL')
+    return " AND ".join(parts)
+
+
+def read(reader: Reader, wanted: Wanted) -> Rows:
+    """The rows. A sample is of whole users (or sessions), drawn by the hash of their names: the same ones each time."""
+    table = table_of(reader, wanted.table)
+    who = {"users": table.group("user_id"), "sessions": table.group("session_id")}
+    total, by = _counted(reader, wanted, who)
+    owner = f'coalesce({who[by]}, r."llmwatch id")' if by in who else 'r."llmwatch id"'
+    share = min(1.0, wanted.most_rows / total) if total else 1.0
+    fields = {"id": 'r."llmwatch id"', "at": 'epoch_us(r."llmwatch ts")', "owner": f"hash({owner})"}
+    fields["session"] = f"hash({who['sessions']})"
+    fields |= {f"f{n}": _shown(facet) for n, facet in enumerate(wanted.facets)}
+    fields |= {f"m{n}": metric.sql for n, metric in enumerate(wanted.metrics)}
+    if wanted.side is not None:
+        fields["side"] = wanted.side
+    sampled = f" AND hash({owner}) % {_PARTS} < {round(share * _PARTS)}" if share < 1 else ""
+    selected = ", ".join(f"{sql} AS {name}" for name, sql in fields.items())
+    sql = f"SELECT {selected} FROM {_from(wanted)} WHERE {wanted.condition}{sampled}"
+    found = reader.arrays(sql, (), _tables(wanted))
+    return _rows(found, wanted, by, total)
+
+
+def _counted(reader: Reader, wanted: Wanted, who: dict[str, str]) -> tuple[int, str]:
+    """How many rows there are, and what they are put together by."""
+    of = ", ".join(f"count({sql}), approx_count_distinct({sql})" for sql in who.values())
+    sql = f"SELECT count(*), {of} FROM keyed.{quoted(wanted.table)} AS r WHERE {wanted.condition}"
+    (total, *counted) = reader.execute(sql, (), [wanted.table]).rows[0]
+    if wanted.by is not None:
+        if wanted.by not in BY:
+            raise SettingsError(f"rows are put together by {', '.join(BY)}, not by {wanted.by!r}")
+        return total, wanted.by
+    found = dict(zip(who, zip(counted[::2], counted[1::2], strict=True), strict=True))
+    for name in wanted.order:
+        rows, different = found.get(name, (total, total))
+        if name == "rows" or (different >= FEWEST and 2 * rows >= total):
+            return total, name
+    return total, "rows"
+
+
+def _within(sessions: Any, count: int) -> Blocks:
+    """By session, where rows have one; `hash` makes a number of NULL too, which is the most frequent then."""
+    names = np.ma.getdata(sessions)
+    return Blocks.named(names) if len(np.unique(names)) >= FEWEST else Blocks.each(count)
+
+
+def _shown(facet: Facet) -> str:
+    return facet.sql if facet.kind == "number" else f"left(CAST({facet.sql} AS VARCHAR), {LONGEST})"
+
+
+def _from(wanted: Wanted) -> str:
+    joins = [join for metric in wanted.metrics for join in metric.joins]
+    used = [f.sql for f in wanted.facets] + [m.sql for m in wanted.metrics]
+    if any("tr." in sql for sql in used):
+        joins.insert(0, _traces(wanted.table))
+    return " ".join([f"keyed.{quoted(wanted.table)} AS r", *joins])
+
+
+def _traces(table: str) -> str:
+    """What the calls of a trace cost together, and the models that they asked."""
+    models = 'string_agg(DISTINCT k."llmwatch model", \' + \' ORDER BY k."llmwatch model")'
+    return (
+        'LEFT JOIN (SELECT k."llmwatch trace_id" AS "llmwatch of trace", sum(k."llmwatch cost_usd") AS "llmwatch trace cost", '
+        f'{models} AS "llmwatch trace model" FROM keyed.{quoted(table)} AS k WHERE k."llmwatch trace_id" IS NOT NULL GROUP BY 1) '
+        'AS tr ON tr."llmwatch of trace" = r."llmwatch trace_id"'
+    )
+
+
+def _tables(wanted: Wanted) -> list[str]:
+    events = any(metric.events for metric in wanted.metrics) or "e." in wanted.condition
+    return [wanted.table, *([EVENTS] if events else [])]
+
+
+def _rows(found: dict[str, Any], wanted: Wanted, by: str, total: int) -> Rows:
+    count = len(found["id"])
+    owner = np.ma.getdata(found["owner"])
+    rows = Rows(
+        count,
+        count / total if total else 1.0,
+        by,
+        np.ma.getdata(found["id"]),
+        Blocks.each(count) if by == "rows" else Blocks.named(owner),
+        _within(found["session"], count) if by != "rows" else Blocks.each(count),
+        values={m.name: numbers(found[f"m{n}"]) for n, m in enumerate(wanted.metrics)},
+        times=np.ma.getdata(found["at"]),
+        side=np.ma.getdata(found["side"]).astype(bool) if wanted.side else None,
+    )
+    for n, facet in enumerate(wanted.facets):
+        if facet.kind == "number":
+            rows.numbers[facet.name] = numbers(found[f"f{n}"])
+        else:
+            rows.texts[facet.name] = texts(found[f"f{n}"])
+    return rows
+
+
+def numbers(values: Any) -> npt.NDArray[np.float64]:
+    """A column as floats, NaN where there is none; what is infinite is none either."""
+    made = np.ma.filled(np.ma.asarray(values).astype(np.float64), np.nan)
+    return np.where(np.isfinite(made), made, np.nan)
+
+
+def texts(values: Any) -> list[str | None]:
+    listed: list[Any] = np.ma.getdata(values).tolist()
+    mask = np.ma.getmaskarray(values)
+    if not mask.any():
+        return listed
+    return [None if gone else value for value, gone in zip(listed, mask.tolist(), strict=True)]
