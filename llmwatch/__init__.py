@@ -8,7 +8,7 @@ from llmwatch import lazily as _lazily
 from llmwatch.backend import seam as _seam
 
 if TYPE_CHECKING:
-    from llmwatch import drift, watch
+    from llmwatch import drift, slices, watch
     from llmwatch.backend.session import finish, init
     from llmwatch.board.spec import Board
     from llmwatch.errors import (
@@ -63,6 +63,7 @@ __all__ = [
     "label",
     "open_store",
     "score",
+    "slices",
     "traced",
     "watch",
 ]
@@ -97,7 +98,7 @@ _WHERE = {
     "traced": "llmwatch.tracing.decorator",
 }
 
-_PARTS = frozenset({"drift", "watch"})
+_PARTS = frozenset({"drift", "slices", "watch"})
 
 # `weave.init` without a W&B key is ours, whichever of the two packages is imported first.
 _seam.install()
