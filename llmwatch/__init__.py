@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from llmwatch import drift, slices, watch
     from llmwatch.backend.session import finish, init
     from llmwatch.board.spec import Board
+    from llmwatch.circuit.breaker import breaker
     from llmwatch.errors import (
+        BreakerOpen,
         InvalidBoard,
         InvalidName,
         LlmwatchError,
@@ -39,6 +41,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AdaptiveSampler",
     "Board",
+    "BreakerOpen",
     "Guardrail",
     "GuardrailBlocked",
     "InvalidBoard",
@@ -54,6 +57,7 @@ __all__ = [
     "StreamTable",
     "Thread",
     "ThreadPoolExecutor",
+    "breaker",
     "context",
     "current_row",
     "drift",
@@ -71,6 +75,7 @@ __all__ = [
 # A name is imported when it is first asked for, so that `import llmwatch` costs next to nothing.
 _WHERE = {
     "Board": "llmwatch.board.spec",
+    "BreakerOpen": "llmwatch.errors",
     "AdaptiveSampler": "llmwatch.forward.sampler",
     "Guardrail": "llmwatch.tracing.guardrails",
     "GuardrailBlocked": "llmwatch.tracing.guardrails",
@@ -87,6 +92,7 @@ _WHERE = {
     "StreamTable": "llmwatch.stream.table",
     "Thread": "llmwatch.tracing.threads",
     "ThreadPoolExecutor": "llmwatch.tracing.threads",
+    "breaker": "llmwatch.circuit.breaker",
     "context": "llmwatch.tracing.context",
     "current_row": "llmwatch.tracing.recorder",
     "feedback": "llmwatch.remarks.say",

@@ -7,6 +7,7 @@
     ├── QueryRefused     (ValueError)   SQL that is not one SELECT over the named views
     ├── InvalidBoard     (ValueError)   a board's spec that cannot be drawn, panel by panel
     ├── NotFound         (KeyError)     a row, table or project that is not there
+    ├── BreakerOpen                     a call that a circuit breaker without a fallback did not make
     └── MissingExtra     (ImportError)  an optional part that is not installed
 
 They are raised where the person asked for something. What goes wrong while recording is never raised
@@ -52,6 +53,19 @@ class NotFound(LlmwatchError, KeyError):
     def __str__(self) -> str:
         # KeyError would print the repr of the message, quotes and escapes included.
         return str(self.args[0]) if self.args else ""
+
+
+class BreakerOpen(LlmwatchError):
+    """A call that was not made: its circuit breaker is open and has no fallback."""
+
+    def __init__(self, breaker: str, retry_after_s: float) -> None:
+        self.breaker, self.retry_after_s = breaker, retry_after_s
+        super().__init__(
+            f"the circuit breaker {breaker!r} is open; it probes again in {retry_after_s:.0f} s"
+        )
+
+    def __reduce__(self) -> tuple[type[BreakerOpen], tuple[str, float]]:
+        return type(self), (self.breaker, self.retry_after_s)
 
 
 class MissingExtra(LlmwatchError, ImportError):

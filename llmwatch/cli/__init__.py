@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import llmwatch
 from llmwatch.cli import (
     board,
+    breakers,
     calibrate,
     costs,
     doctor,
@@ -78,6 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
         calibrate,
         labels,
         watch,
+        breakers,
     ):
         group.add_to(commands)
     return parser
