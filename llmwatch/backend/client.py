@@ -12,6 +12,8 @@ from llmwatch.backend import callers
 from llmwatch.tracing import naming
 from llmwatch.tracing.row import Row
 
+_HOLD_NOTHING = frozenset({str, int, float, bool, type(None)})
+
 
 class LocalClient(WeaveClient):  # type: ignore[misc] # Weave is Any to the type checker
     """A `WeaveClient` that publishes again what carries a ref from another store.
@@ -39,8 +41,16 @@ class LocalClient(WeaveClient):  # type: ignore[misc] # Weave is Any to the type
         return super().create_call(op, inputs, parent, attributes, *args, **options)
 
     def _save_nested_objects(self, obj: Any, name: str | None = None) -> Any:
+        # Weave asks each value whether it is an op, which costs 10 ms for an answer with log-probabilities.
+        kind = type(obj)
+        if kind in _HOLD_NOTHING:
+            return
+        if kind is dict or kind is list:
+            for value in obj.values() if kind is dict else obj:
+                self._save_nested_objects(value)
+            return
         self._forget_ref_from_elsewhere(obj)
-        return super()._save_nested_objects(obj, name)
+        super()._save_nested_objects(obj, name)
 
     def _save_object_basic(
         self, val: Any, name: str | None = None, branch: str = "latest"
