@@ -45,7 +45,9 @@ def found(frame: Frame, *, seed: int = 0, most: int = 4_000) -> list[Any] | None
 
     For comparisons of parts of these rows: nothing here knows which part a row is in.
     """
-    good = np.flatnonzero(np.isfinite(frame.vectors).all(axis=1)) if frame.rows else np.zeros(0, int)
+    good = (
+        np.flatnonzero(np.isfinite(frame.vectors).all(axis=1)) if frame.rows else np.zeros(0, int)
+    )
     if len(good) < 10 * TOPICS:
         return None
     random = np.random.default_rng(seed)
@@ -74,11 +76,24 @@ def _centres(vectors: Any, random: np.random.Generator) -> Any:
     while len(centres) < TOPICS:
         far = np.clip(1 - (unit @ centres.T).max(axis=1), 1e-9, None) ** 2
         centres = np.concatenate([centres, unit[random.choice(len(unit), p=far / far.sum())][None]])
+    before = None
     for _ in range(_ROUNDS):
         nearest = (unit @ centres.T).argmax(axis=1)
-        sums = (np.arange(len(centres))[:, None] == nearest).astype(unit.dtype) @ unit
+        if before is not None and (nearest == before).all():
+            break
+        before = nearest
+        sums = _sums(unit, nearest, len(centres))
         centres = np.where(np.any(sums != 0, axis=1, keepdims=True), _unit(sums), centres)
     return centres
+
+
+def _sums(unit: Any, nearest: Any, groups: int) -> Any:
+    """The sum of each group's vectors."""
+    order = np.argsort(nearest, kind="stable")
+    made = np.zeros((groups, unit.shape[1]), unit.dtype)
+    present, starts = np.unique(nearest[order], return_index=True)
+    made[present] = np.add.reduceat(unit[order], starts, axis=0)
+    return made
 
 
 def _unit(vectors: Any) -> Any:

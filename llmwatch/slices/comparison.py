@@ -121,7 +121,7 @@ class _Comparison:
         )
         condition = reading.conditions(chosen, every_call=self.every_call)
         facets = facets_.facets(reader, table, condition, steps=steps)
-        metrics = _metrics(reader, table, steps)
+        metrics = metrics_.all_of(reader, table, steps=steps)
         wanted = Wanted(
             table,
             condition,
@@ -189,16 +189,6 @@ class _Comparison:
             notes=tuple(notes),
             seconds=time.perf_counter() - began,
         )
-
-
-def _metrics(reader: Reader, table: str, steps: bool) -> list[Metric]:
-    """All that rows may have been measured by; a table that was not scored has no quality."""
-    names = [name for name in metrics_.KNOWN if name != "quality"]
-    made = metrics_.metrics(reader, table, names, steps=steps)
-    try:
-        return made + metrics_.metrics(reader, table, ["quality"], steps=steps)
-    except SettingsError:
-        return made
 
 
 def _change(

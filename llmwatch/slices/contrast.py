@@ -120,3 +120,61 @@ def _variance(
         sums += np.bincount(blocks.of_row[rows], weights=share, minlength=blocks.count)
     n = int((sums != 0).sum())
     return float((sums**2).sum()) * n / max(1, n - 1)
+
+
+class Whole:
+    """Values of all rows, of which one part after another is compared with the rest: what all have in common is summed once."""
+
+    def __init__(self, values: Floats, blocks: Blocks) -> None:
+        self.values, self.blocks = values, blocks
+        self.n, self.total = len(values), float(values.sum())
+        self.mean = self.total / max(1, self.n)
+        self.squares = float((values**2).sum())
+        if blocks.of_row is not None:
+            self._sums = np.bincount(blocks.of_row, weights=values, minlength=blocks.count)
+            self._rows = np.bincount(blocks.of_row, minlength=blocks.count).astype(np.float64)
+
+    def versus_rest(self, rows: Ints) -> Contrast:
+        """What `contrast` says of these rows (by number) and all others, in the time that these rows take."""
+        part = self.values[rows]
+        n = len(rows)
+        if not 0 < n < self.n:
+            return Contrast(0.0, 0.0, 0.0, (n, self.n - n))
+        total = float(part.sum())
+        means = total / n, (self.total - total) / (self.n - n)
+        if self.blocks.of_row is None:
+            freedom, variance = min(n, self.n - n) - 1.0, self._of_rows(part, n, means)
+        else:
+            freedom, variance = self._of_blocks(rows, part, means)
+        if freedom <= 0:
+            return Contrast(means[0] - means[1], 0.0, 0.0, (n, self.n - n))
+        return Contrast(means[0] - means[1], variance**0.5, max(1.0, freedom), (n, self.n - n))
+
+    def _of_rows(self, part: Floats, n: int, means: tuple[float, float]) -> float:
+        squares = float((part**2).sum())
+        rest = self.n - n
+        made = [
+            (squares - n * inside * (2 * means[0] - inside)) / n**2
+            + (self.squares - squares - rest * outside * (2 * means[1] - outside)) / rest**2
+            for inside, outside in (means, (self.mean, self.mean))
+        ]
+        return max(0.0, *made) * self.n / max(1, self.n - 1)
+
+    def _of_blocks(
+        self, rows: Ints, part: Floats, means: tuple[float, float]
+    ) -> tuple[float, float]:
+        assert self.blocks.of_row is not None
+        of_row = self.blocks.of_row[rows]
+        sums = np.bincount(of_row, weights=part, minlength=self.blocks.count)
+        counts = np.bincount(of_row, minlength=self.blocks.count).astype(np.float64)
+        others, other_counts = self._sums - sums, self._rows - counts
+        worth = [float(c.sum() ** 2 / max(1.0, (c**2).sum())) for c in (counts, other_counts)]
+        if min(worth) < FEWEST_BLOCKS:
+            return 0.0, 0.0
+        n = len(rows)
+        variance = 0.0
+        for inside, outside in (means, (self.mean, self.mean)):
+            each = (sums - counts * inside) / n - (others - other_counts * outside) / (self.n - n)
+            used = int((each != 0).sum())
+            variance = max(variance, float((each**2).sum()) * used / max(1, used - 1))
+        return min(worth) - 1, variance

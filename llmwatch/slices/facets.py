@@ -32,8 +32,18 @@ _HOW_IT_WENT = (
 )
 OUTCOMES = frozenset(_HOW_IT_WENT.split())
 """Columns that say how it went, by their usual names."""
-_CALL = ("kind", "prompt_tokens", "prompt_chars")
-_MEASURED = frozenset({"latency_ms", "cost_usd"})  # as metrics
+_OF_CALLS = frozenset(
+    {
+        "latency_ms",
+        "cost_usd",
+        "kind",
+        "prompt_tokens",
+        "prompt_chars",
+        "completion_tokens",
+        "output_chars",
+        "ttft_ms",
+    }
+)  # logged under names that we have as well
 _INPUTS_LEFT_OUT = frozenset({"self", *PROMPT_KEYS, "messages"})
 
 
@@ -66,7 +76,7 @@ def facets(reader: Reader, table: str, condition: str, *, steps: bool) -> list[F
         ),
         Facet("op", columns.text("op"), "text"),
         Facet("user", columns.text("user"), "text", order=WHO, plain="user_id"),
-        *_of_calls(),
+        *_of_calls(columns),
         *_logged(known),
     ]
     for whole in ("attributes", "inputs"):
@@ -95,19 +105,20 @@ def named(reader: Reader, table: str, names: Sequence[str]) -> list[Facet]:
     return made
 
 
-def _of_calls() -> list[Facet]:
+def _of_calls(columns: Columns) -> list[Facet]:
+    numbers = (
+        ("prompt_tokens", "cause"),
+        ("prompt_chars", "cause"),
+        ("completion_tokens", "outcome"),
+        ("output_chars", "outcome"),
+        ("ttft_ms", "outcome"),
+    )
     return [
-        Facet("kind", 'r."llmwatch kind"', "text"),
-        Facet("prompt_tokens", 'CAST(r."llmwatch prompt_tokens" AS DOUBLE)', "number", order=ASKED),
-        Facet("prompt_chars", 'CAST(r."llmwatch prompt_chars" AS DOUBLE)', "number", order=ASKED),
-        Facet(
-            "completion_tokens",
-            'CAST(r."llmwatch completion_tokens" AS DOUBLE)',
-            "number",
-            "outcome",
+        Facet("kind", columns.text("kind"), "text", plain="kind"),
+        *(
+            Facet(name, columns.ours_or_logged(name), "number", role, ASKED, plain=name)  # type: ignore[arg-type]
+            for name, role in numbers
         ),
-        Facet("output_chars", 'CAST(r."llmwatch output_chars" AS DOUBLE)', "number", "outcome"),
-        Facet("ttft_ms", 'r."llmwatch ttft_ms"', "number", "outcome"),
         Facet(
             "error type",
             'coalesce(r."llmwatch exception_type", r."llmwatch data"->>\'exception_type\', r."llmwatch data"->>\'error_type\')',
@@ -124,7 +135,7 @@ def _logged(columns: Sequence[Column]) -> list[Facet]:
         key = column.key
         if key is None or column.json or column.type in {"TIMESTAMPTZ", "BLOB"}:
             continue
-        if key in _MEASURED or is_name_of_row(key):
+        if key in _OF_CALLS or is_name_of_row(key):
             continue
         sql = f"r.{quoted(key)}"
         if key in PROMPT_KEYS or key in OUTPUT_KEYS:

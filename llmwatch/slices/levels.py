@@ -76,7 +76,7 @@ def _values(facet: Facet, texts: list[str | None], least: int, most: int) -> Ite
     names = [
         text for text, count in counts.most_common(most) if text is not None and count >= least
     ]
-    place = {name: n for n, name in enumerate(names)}
+    place: dict[str | None, int] = {name: n for n, name in enumerate(names)}
     codes = np.fromiter((place.get(text, -1) for text in texts), np.int32, len(texts))
     for n, name in enumerate(names):
         yield Level(facet, name, codes == n, equals(facet, name))

@@ -58,6 +58,12 @@ def metrics(
     return unique if worse is None else [replace(one, worse=worse) for one in unique]
 
 
+def all_of(reader: Reader, table: str, *, steps: bool) -> list[Metric]:
+    """All that rows may have been measured by; of a table that was not scored there is no quality."""
+    made = metrics(reader, table, [name for name in KNOWN if name != "quality"], steps=steps)
+    return [*made, *_named(reader, table, "quality", steps)]
+
+
 def _named(reader: Reader, table: str, name: str, steps: bool) -> list[Metric]:
     columns = Columns(table, reader.columns(table))
     kind, _, rest = name.partition(":")

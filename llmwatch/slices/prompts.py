@@ -23,6 +23,7 @@ KIND = "kind of prompt"
 MOST = 20_000
 """Of more rows than this, prompts are not read."""
 MOST_OF_A_SIDE = 3_000
+_FOUND_IN = 2_000  # prompts that kinds are found in; the others are put to the nearest
 _FEWEST_SHARE = 0.5
 
 
@@ -70,7 +71,7 @@ def kinds_of(asked: Sequence[str | None]) -> list[str | None] | None:
     embedded = embedders.chosen().embed([asked[n] or "" for n in known])
     vectors = np.full((len(asked), embedded.shape[1]), np.nan, np.float32)
     vectors[known] = embedded
-    return topics.found(Frame(len(asked), texts=list(asked), vectors=vectors))
+    return topics.found(Frame(len(asked), texts=list(asked), vectors=vectors), most=_FOUND_IN)
 
 
 def prompts(reader: Reader, table: str, ids: Sequence[str]) -> list[str | None]:

@@ -11,6 +11,7 @@ from llmwatch.slices.show import words
 
 if TYPE_CHECKING:
     from llmwatch.slices.changes import Changes
+    from llmwatch.slices.found import Slices
 
 _KINDS = {"worse": "drift", "better": "quiet"}
 
@@ -50,6 +51,40 @@ def changes_fragment(changes: Changes) -> str:
         (outcomes, causes),
         changes.notes,
     )
+
+
+def slices_fragment(slices: Slices) -> str:
+    found = grid(
+        ("worse", "slice", "rows", "inside", "elsewhere", "impact", "p"),
+        (
+            (
+                safe(one.metric),
+                f"<b>{safe(one.name)}</b>",
+                f"{one.rows:,} ({words.share(one.share)})",
+                *(safe(said) for said in words.inside_and_elsewhere(one)),
+                safe(words.impact(one)),
+                safe(words.chance(one.p)),
+            )
+            for one in slices.slices
+        ),
+    )
+    rows = grid(
+        ("slice", "row", "value", "prompt"),
+        (
+            (
+                safe(one.name),
+                safe(row.row_id),
+                safe(words.amount(row.value, one.unit)),
+                safe(row.text or ""),
+            )
+            for one in slices.slices
+            for row in one.exemplars
+        ),
+    )
+    head = f"<p>{safe(words.looked_at(slices))}</p>"
+    kind = "drift" if slices.slices else "quiet"
+    where = f"{slices.project}/{slices.table}"
+    return whole(kind, words.slices_headline(slices), where, head, (found, rows), slices.notes)
 
 
 def whole(

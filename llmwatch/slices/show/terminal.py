@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from llmwatch.slices.changes import Changes
+    from llmwatch.slices.found import Slices
 
 _WIDTH = 120
 _MOST = 12
@@ -89,6 +90,54 @@ def _causes(changes: Changes) -> Any:
             text(words.chance(one.p if one.behaviour is None else min(one.p, one.behaviour.p))),
         )
     return made
+
+
+def slices_text(slices: Slices) -> str:
+    """The slices as text without escapes."""
+    return _as_text(lambda console: write_slices(slices, console))
+
+
+def write_slices(slices: Slices, console: Console) -> None:
+    """Print the slices; nothing in them is read as markup."""
+    _print(_slices(slices), console)
+
+
+def _slices(slices: Slices) -> Iterator[Any]:
+    head = text(words.slices_headline(slices), "bold")
+    head.append(f"\n{slices.project}/{slices.table}, {words.looked_at(slices)}\n", style="dim")
+    yield head
+    if slices.slices:
+        made = table("worse", "slice", "rows", "inside", "elsewhere", "impact", "p")
+        for one in slices.slices:
+            inside, elsewhere = words.inside_and_elsewhere(one)
+            made.add_row(
+                text(words.name(one.metric), "red"),
+                text(words.visible(one.name), "bold"),
+                text(f"{one.rows:,} ({words.share(one.share)})"),
+                text(inside),
+                text(elsewhere),
+                text(words.impact(one)),
+                text(words.chance(one.p)),
+            )
+        yield made
+        yield from _rows_of(slices)
+    for note in slices.notes:
+        yield text(f"· {words.visible(note, 400)}", "dim")
+
+
+def _rows_of(slices: Slices) -> Iterator[Any]:
+    yield text("\nRows to look at", "bold")
+    for one in slices.slices:
+        yield text(f"  {words.visible(one.name)}: {words.name(one.metric)}", "cyan")
+        if one.also:
+            yield text(
+                f"      nearly the same rows: {'; '.join(map(words.visible, one.also))}", "dim"
+            )
+        for row in one.exemplars:
+            said = words.amount(row.value, one.unit)
+            yield text(
+                f"      {words.visible(row.row_id)}  {said}  {words.visible(row.text or '', 70)}"
+            )
 
 
 def table(*names: str) -> Any:

@@ -9,6 +9,7 @@ from llmwatch.drift.show.words import chance, number, visible
 if TYPE_CHECKING:
     from llmwatch.slices.accounts import Behaviour
     from llmwatch.slices.changes import Change, Changes, Outcome
+    from llmwatch.slices.found import Slice, Slices
 
 _LONGEST = 60
 _MOST = 3
@@ -87,12 +88,53 @@ def went(outcome: Outcome) -> str:
     return f"{before} → {after}" if before and after else before or after
 
 
+def slices_headline(slices: Slices) -> str:
+    """`Worst: latency of region = eu and model = large`."""
+    if not slices.metrics:
+        return "Nothing was measured of these rows"
+    if not slices.slices:
+        return "No slice is worse than the rest"
+    first = slices.slices[0]
+    return f"Worst: {name(first.metric)} of {visible(first.name, 120)}"
+
+
+def looked_at(slices: Slices) -> str:
+    metrics = ", ".join(map(name, slices.metrics)) or "no metric"
+    return (
+        f"{slices.rows:,} rows, {slices.tested:,} slices tested of {metrics}; one observation is one of the {slices.by}; "
+        f"at most {slices.alpha:.0%} of what is told is not so"
+    )
+
+
+def inside_and_elsewhere(one: Slice) -> tuple[str, str]:
+    """Means as people know them: a share of rows, or a median and the slowest twentieth."""
+    values = {one.value, one.rest, *one.medians}
+    rate = one.unit == "" and (one.metric == "errors" or {*one.medians, *one.p95} <= {0.0, 1.0})
+    if rate or one.unit == "liked" or len(values) == 1:
+        return amount(one.value, one.unit, rate=rate), amount(one.rest, one.unit, rate=rate)
+    made = [
+        f"{amount(mean, one.unit)}, p95 {number(p95)}"
+        for mean, p95 in zip((one.value, one.rest), one.p95, strict=True)
+    ]
+    return made[0], made[1]
+
+
+def impact(one: Slice) -> str:
+    """`+18%`: what the slice does to the mean of all rows."""
+    if one.impact is None:
+        return ""
+    return f"{one.impact:+.1%}" if abs(one.impact) < 0.1 else f"{one.impact:+.0%}"
+
+
 __all__ = [
     "amount",
     "behaves",
     "chance",
     "explains",
     "headline",
+    "impact",
+    "inside_and_elsewhere",
+    "looked_at",
     "name",
     "number",
     "says",
