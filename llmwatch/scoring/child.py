@@ -81,7 +81,9 @@ class Child:
         """A result for each row; one that cannot be read has failed, and the scorer gets the others."""
         whole = [row for row in rows if not isinstance(row, Unreadable)]
         results = iter(self._results(scorer, spec, whole))
-        return [{"error": row.why} if isinstance(row, Unreadable) else next(results) for row in rows]
+        return [
+            {"error": row.why} if isinstance(row, Unreadable) else next(results) for row in rows
+        ]
 
     def _results(self, scorer: Any, spec: Spec, rows: Sequence[Any]) -> list[Any]:
         if isinstance(scorer, protocol.ScoresRows) and len(rows) > 1:

@@ -10,7 +10,7 @@ from llmwatch.errors import SettingsError
 from llmwatch.scoring import monitored, registered
 from llmwatch.scoring.live import Lane
 from llmwatch.scoring.spec import BUILT_IN, Spec
-from llmwatch.store import Store
+from llmwatch.store import Project, Store
 
 _OF_THE_RUN = {"builtin", "processes"}
 DEFAULT = ("token_cost",)
@@ -28,13 +28,21 @@ def lanes(store: Store) -> list[Lane]:
     made = [Lane("builtin", together, int(run.get("processes", PROCESSES)))] if together else []
     made += [Lane(spec.name, (spec,), spec.processes) for spec in specs if not spec.built_in]
     for project in store.projects():
-        made += [
-            Lane(spec.name, (spec,), spec.processes, only=project.id)
-            for spec in registered.read(project)
-        ]
+        made += _registered(project)
         with faults.contained(f"the monitors of {project.id} could not be read"):
             made += monitored.lanes_of(project, settings.current())
     return _distinct(made)
+
+
+def _registered(project: Project) -> list[Lane]:
+    """A lane for each name: two ops may have scorers of one name with settings of their own."""
+    named: dict[str, list[Spec]] = {}
+    for spec in registered.read(project):
+        named.setdefault(spec.name, []).append(spec)
+    return [
+        Lane(name, tuple(specs), max(spec.processes for spec in specs), only=project.id)
+        for name, specs in named.items()
+    ]
 
 
 def _from_files(builtin: Any) -> list[Spec]:

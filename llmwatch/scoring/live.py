@@ -233,7 +233,6 @@ class _InProject:
 
     def _again(self, table: str, due: Sequence[Failure]) -> None:
         specs = self._run.lane.specs
-        numbers = {spec.name: index for index, spec in enumerate(specs)}
         rows = {row["id"]: row for row in rows_of(self._reader, table, [f.row_id for f in due])}
         there = results.scores_there(self._reader, rows, specs)
         work: dict[tuple[int, int], Failure] = {}
@@ -242,11 +241,18 @@ class _InProject:
             if failure.row_id not in rows or (failure.row_id, failure.scorer) in there:
                 results.forget(self.project, failure)
                 continue
-            work[numbers[failure.scorer], listed.index(rows[failure.row_id])] = failure
+            row = rows[failure.row_id]
+            work[self._number_of(failure, row), listed.index(row)] = failure
         chosen = [[n for index, n in work if index == i] for i in range(len(specs))]
         if not self._score_and_write(table, listed, chosen, work):
-            for failure in work.values():
-                self._retries.add(failure, specs[numbers[failure.scorer]])
+            for (index, _), failure in work.items():
+                self._retries.add(failure, specs[index])
+
+    def _number_of(self, failure: Failure, row: Row) -> int:
+        """Which of the lane's scorers failed; of several with one name the one that wants the row."""
+        specs = self._run.lane.specs
+        named = [n for n, spec in enumerate(specs) if spec.name == failure.scorer]
+        return next((n for n in named if specs[n].wants(row, failure.table)), named[0])
 
 
 @dataclass

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,10 @@ def register(project: Project, op_name: str, scorers: Sequence[Any]) -> None:
 def _keep(project: Project, told: dict[str, Any]) -> None:
     text = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
     path = directory(project) / f"{hashlib.sha256(text).hexdigest()[:24]}.json"
-    if path.exists():
-        return
     ensure(path.parent)
+    with suppress(FileNotFoundError):
+        os.utime(path)  # told again: it is the newest once more
+        return
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     draft.touch(mode=0o600)
     draft.write_bytes(text)
@@ -56,16 +58,23 @@ def directory(project: Project) -> Path:
 
 
 def read(project: Project) -> list[Spec]:
-    """The scorers registered in a project, each with all its ops."""
+    """The scorers registered in a project, each with all its ops. An op that was given a scorer of one name
+    with other settings since, as code is edited, has the newest."""
     together: dict[bytes, dict[str, Any]] = {}
-    for path in sorted(directory(project).glob("*.json")):
+    taken: set[tuple[str, str]] = set()
+    for path in sorted(directory(project).glob("*.json"), key=_told_at, reverse=True):
         told = orjson.loads(path.read_bytes())
-        ops = told.pop("ops", [])
-        same = together.setdefault(
-            orjson.dumps(told, option=orjson.OPT_SORT_KEYS), {**told, "ops": []}
-        )
-        same["ops"] = sorted({*same["ops"], *ops})
+        ops = {(told["name"], op) for op in told.pop("ops", [])} - taken
+        if ops:
+            taken |= ops
+            key = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+            same = together.setdefault(key, {**told, "ops": []})
+            same["ops"] = sorted({*same["ops"], *(op for _, op in ops)})
     return [Spec.read(told, str(directory(project))) for told in together.values()]
+
+
+def _told_at(path: Path) -> tuple[int, str]:
+    return path.stat().st_mtime_ns, path.name
 
 
 def place_of(scorer: Any) -> dict[str, Any] | None:

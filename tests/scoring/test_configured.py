@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
-from scoring_rows import call, demo, scored, scorers_in
+from scoring_rows import call, demo, run, said, scored, scorers_in
 
 from llmwatch import settings, worker
 from llmwatch.errors import SettingsError
 from llmwatch.scoring import registered
 from llmwatch.scoring.configured import lanes
+from llmwatch.scoring.live import Lane
+from llmwatch.scoring.spec import Spec
 from llmwatch.store import open_store
 from llmwatch.worker import lock
 
@@ -129,3 +131,33 @@ def _wait_for(found):  # type: ignore[no-untyped-def]
         assert time.monotonic() < until
         time.sleep(0.1)
     return what
+
+
+def test_ops_may_have_scorers_of_one_name_and_the_newest_settings_of_each_hold() -> None:
+    from llmwatch.scorers import Safety
+
+    registered.register(demo(), "answer", [Safety(policy="strict")])
+    registered.register(demo(), "summary", [Safety(policy="lenient")])
+    registered.register(demo(), "answer", [Safety(policy="balanced")])
+    [lane] = [lane for lane in lanes(open_store()) if lane.name == "safety"]
+    policies = {spec.ops: spec.settings["policy"] for spec in lane.specs}
+    assert policies == {("answer",): "balanced", ("summary",): "lenient"}
+    registered.register(demo(), "answer", [Safety(policy="strict")])  # the old settings again
+    policies = {spec.ops: spec.settings["policy"] for spec in registered.read(demo())}
+    assert policies[("answer",)] == "strict"
+
+
+def test_a_failure_is_tried_again_by_the_scorer_that_wants_the_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOODY_FLAG", str(tmp_path / "flag"))
+    monkeypatch.setattr("llmwatch.scoring.live._RETRY_S", 0.0)
+    paths = (scorers_in(tmp_path),)
+    one_name = [
+        Spec(f"my_scorers:{use}", name="same", paths=paths, ops=(op,))
+        for use, op in (("moody", "answer"), ("length", "summary"))
+    ]
+    row_id = call("once")
+    run(Lane("same", tuple(one_name)))
+    assert [event["value"] for event in said()] == [{"ok": True}]
+    assert scored() == {(row_id, "same"): 1}
