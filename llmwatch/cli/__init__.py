@@ -23,6 +23,7 @@ from llmwatch.cli import (
     run,
     score,
     serve,
+    slices,
     up,
     upkeep,
     watch,
@@ -79,6 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
         calibrate,
         labels,
         watch,
+        slices,
         breakers,
     ):
         group.add_to(commands)

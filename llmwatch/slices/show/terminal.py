@@ -30,6 +30,16 @@ def write_changes(changes: Changes, console: Console) -> None:
     _print(_changes(changes), console)
 
 
+def write(found: Slices | Changes, console: Console) -> None:
+    """Print either of them."""
+    from llmwatch.slices.found import Slices
+
+    if isinstance(found, Slices):
+        write_slices(found, console)
+    else:
+        write_changes(found, console)
+
+
 def _print(parts: Iterator[Any], console: Console) -> None:
     for part in parts:
         console.print(part, soft_wrap=False, highlight=False, markup=False)
