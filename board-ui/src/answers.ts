@@ -28,24 +28,32 @@ export function useAnswers(base: string, question: Question | null, panels: Pane
     return () => mine.abort();
   }, [key]);
 
-  useEffect(() => {
-    if (!question || !changed) return;
+  const follow = () => {
+    if (!question) return;
     if (busy.current) again.current = true;
     else void run((stop.current = new AbortController()), false);
-  }, [changed, turn]);
+  };
+  useEffect(() => void (changed && follow()), [changed]);
+  useEffect(() => void (turn && follow()), [turn]);
 
   async function run(mine: AbortController, fresh: boolean) {
     busy.current = true;
     const began = performance.now();
     const came = new Map<string, Answer>();
-    let frame = 0;
+    let [frame, rest] = [0, 0];
     const show = () => {
       frame = 0;
       if (!mine.signal.aborted) setState((old) => ({ ...old, answers: new Map([...old.answers, ...came]) }));
     };
     if (fresh) setState((old) => ({ ...old, asking: true, error: "" }));
     try {
-      await api.ask(base, question!, panels, mine.signal, (head) => setState((old) => ({ ...old, head })), (answer) => {
+      const headed = (head: Head) => {
+        setState((old) => ({ ...old, head }));
+        // the answers are of what a search found by now: ask again until it is done
+        if (head.searched !== undefined && head.searched < head.of!) again.current = true;
+      };
+      again.current = false;
+      await api.ask(base, question!, panels, mine.signal, headed, (answer) => {
         came.set(answer.id, answer);
         frame ||= requestAnimationFrame(show);
       });
@@ -53,10 +61,12 @@ export function useAnswers(base: string, question: Question | null, panels: Pane
     } catch (error) {
       if ((error as Error).name === "AbortError") return;
       setState((old) => ({ ...old, asking: false, error: (error as Error).message }));
+      // what stands there may be about rows that are gone
+      again.current ||= api.mayPass(error);
+      rest = 1000;
     } finally {
       if (stop.current === mine) {
         // at most half of the time is spent on asking, so that the page stays quick while rows pour in
-        const rest = Math.max(600, performance.now() - began);
         setTimeout(() => {
           if (stop.current !== mine) return;
           busy.current = false;
@@ -64,7 +74,7 @@ export function useAnswers(base: string, question: Question | null, panels: Pane
             again.current = false;
             setTurn((n) => n + 1);
           }
-        }, rest);
+        }, Math.max(rest, 400, performance.now() - began));
       }
     }
   }

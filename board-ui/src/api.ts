@@ -12,6 +12,9 @@ export class Refused extends Error {
   }
 }
 
+/** Whether asking again may help: the server is away or at a loss, rather than that the question is wrong. */
+export const mayPass = (error: unknown) => !(error instanceof Refused) || error.status === 0 || error.status >= 500;
+
 async function checked(response: Response): Promise<Response> {
   if (response.ok) return response;
   let said: { error?: string; reason?: string; problems?: string[] } = {};
@@ -55,6 +58,9 @@ export interface Question {
 export interface Head {
   range: [number | null, number | null];
   bins: Bins | null;
+  /** For a text search that goes on: how many rows were looked through, of how many. */
+  searched?: number;
+  of?: number;
 }
 
 /** Asks for all panels at once; `each` is called as answers come. */

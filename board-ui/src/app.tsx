@@ -162,6 +162,7 @@ function Page({ view, go, tables }: { view: View; go: Go; tables: { project: str
       <FilterBar columns={columns} base={base} range={range} filters={view.filters} search={view.search} where={view.where} group={group} searchBox={searchBox} filterOpen={filterOpen} onFilters={setFilters} onSearch={(search) => go({ search }, view.search !== "")} onWhere={(where) => go({ where })} onGroup={(next) => go({ group: next })} />
       <main class="board" aria-busy={asking || !board}>
         {askError && <Wrong text={askError} />}
+        {head?.searched !== undefined && head.searched < head.of! && <Searching searched={head.searched} of={head.of!} />}
         {about && !columns.length && <Teach project={view.project} table={view.table} />}
         {columns.length > 0 && (
           <div class="grid">
@@ -178,7 +179,7 @@ function Page({ view, go, tables }: { view: View; go: Go; tables: { project: str
         )}
       </main>
       {view.row && about && (
-        <RowView base={base} media={`/media/${view.project}`} id={view.row} against={view.against} readOnly={about.read_only} changed={live ? Math.floor(changed / 4) : 0} onOpen={open} onAgainst={(against) => go({ against }, true)} onStep={(by) => rows.current?.step(by)} onClose={() => go({ row: "" })} onSaid={(row, said) => rows.current?.said(row, said)} />
+        <RowView base={base} media={`/media/${view.project}`} id={view.row} against={view.against} readOnly={about.read_only} changed={live ? changed : 0} onOpen={open} onAgainst={(against) => go({ against }, true)} onStep={(by) => rows.current?.step(by)} onClose={() => go({ row: "" })} onSaid={(row, said) => rows.current?.said(row, said)} />
       )}
       {editing && board && <Editor key={board.name} base={base} board={board} readOnly={about?.read_only ?? true} onPreview={setBoard} onSaved={(name) => { api.get<About>(base).then(setAbout, () => undefined); go({ board: name, seed: "" }); }} onClose={() => setEditing(false)} />}
       {help && <Help onClose={() => setHelp(false)} />}
@@ -196,6 +197,16 @@ function grouped(panels: Panel[], group: string): Panel[] {
   const moved = split.map((panel) => (panel.at && panel.at[1] >= top ? { ...panel, at: [panel.at[0], panel.at[1] + 9, panel.at[2], panel.at[3]] as Panel["at"] } : panel));
   const place = rows ? moved.findIndex((panel) => panel.kind === "rows") : moved.length;
   return [...moved.slice(0, place), groups, ...moved.slice(place)];
+}
+
+/** The charts of a search that goes on are of the newest rows only, and say so. */
+function Searching({ searched, of }: { searched: number; of: number }) {
+  return (
+    <p class="searching" role="status">
+      <progress max={of} value={searched} aria-label="Rows searched" />
+      Charts show what was found in the newest {format.count(searched)} of {format.count(of)} rows so far.
+    </p>
+  );
 }
 
 function TableMenu({ view, tables }: { view: View; tables: { project: string; table: string }[] }) {

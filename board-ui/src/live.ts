@@ -25,3 +25,19 @@ export function useChanges(base: string, mark: string, on: boolean): { changed: 
   }, [base, on]);
   return { changed, line };
 }
+
+/** A number that goes up, taken over now and then, the last of it always. */
+export function useNowAndThen(value: number, everyMs: number): number {
+  const [taken, setTaken] = useState(value);
+  const last = useRef(0);
+  useEffect(() => {
+    if (value === taken) return;
+    const take = () => {
+      last.current = performance.now();
+      setTaken(value);
+    };
+    const wait = setTimeout(take, Math.max(0, last.current + everyMs - performance.now()));
+    return () => clearTimeout(wait);
+  }, [value, taken]);
+  return taken;
+}

@@ -8,6 +8,7 @@ import { Feedback } from "./feedback";
 import * as format from "./format";
 import { Icon } from "./icons";
 import { Json } from "./json";
+import { useNowAndThen } from "./live";
 import { Wrong } from "./panel";
 import type { Said, Trace, WholeRow } from "./types";
 import { shortName, Waterfall } from "./waterfall";
@@ -27,7 +28,8 @@ interface Props {
 }
 
 export function RowView(props: Props) {
-  const { base, id, against, changed, onClose, onStep } = props;
+  const { base, id, against, onClose, onStep } = props;
+  const changed = useNowAndThen(props.changed, 1500);
   const [row, setRow] = useState<WholeRow | null>(null);
   const [other, setOther] = useState<WholeRow | null>(null);
   const [trace, setTrace] = useState<Trace | null>(null);
@@ -48,13 +50,13 @@ export function RowView(props: Props) {
   useEffect(() => {
     if (!traceId) return setTrace(null);
     const stop = new AbortController();
-    api.get<Trace>(`${base}/trace/${traceId}`, stop.signal).then(setTrace, () => undefined);
+    api.get<Trace>(`${base}/trace/${traceId}`, stop.signal).then(setTrace, (failed: Error) => failed.name !== "AbortError" && setTrace(null));
     return () => stop.abort();
   }, [base, traceId, changed]);
   useEffect(() => {
     if (!against) return setOther(null);
     api.get<WholeRow>(`${base}/row/${against}`).then(setOther, () => setOther(null));
-  }, [base, against]);
+  }, [base, against, changed]);
   useEffect(() => box.current?.focus({ preventScroll: true }), []);
   return (
     <aside class="row-view" ref={box} tabIndex={-1} aria-label="Row">

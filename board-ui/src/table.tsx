@@ -69,8 +69,13 @@ export function RowsTable(props: Props) {
   const now = useRef(loaded);
   now.current = loaded;
   const asking = useRef(new Set<string>());
+  const stop = useRef(new AbortController());
   const full = useRef(new Map<string, Value[]>());
-  const again = useRef(false);
+  const texts = useRef(new Set<string>());
+  const turn = useRef({ busy: false, again: false, rest: 200 });
+  const scrolled = useRef(0);
+  scrolled.current = top;
+  const [failures, setFailures] = useState(0);
 
   /** A thin row with the texts that it had before. */
   const texted = (row: Value[]) => {
@@ -78,19 +83,20 @@ export function RowsTable(props: Props) {
     return whole && whole.length === row.length ? row.map((value, n) => value ?? whole[n]!) : row;
   };
 
+  const asked = { ...question, sort, roots: panel.roots ?? false, panel_where: panel.where };
+
   const load = useCallback(
     async (number: number, asOf: number | null, fresh: boolean) => {
       const mark = `${key}|${number}|${asOf}|${fresh ? "fresh" : ""}`;
-      if (asking.current.has(mark)) {
-        again.current ||= fresh;
-        return;
-      }
-      asking.current.add(mark);
+      const [marks, { signal }] = [asking.current, stop.current];
+      if (marks.has(mark)) return;
+      marks.add(mark);
       if (fresh && question.search && now.current.key !== key) onCount("searching…");
       try {
-        const body = { ...question, sort, roots: panel.roots ?? false, panel_where: panel.where, columns, offset: number * PAGE, limit: PAGE, as_of: asOf ?? undefined };
-        const page = await api.send<RowsPage>(`${base}/rows`, body);
+        const page = await api.send<RowsPage>(`${base}/rows`, { ...asked, columns, offset: number * PAGE, limit: PAGE, as_of: asOf ?? undefined }, signal);
         setError("");
+        setFailures(0);
+        if (fresh) texts.current.clear();
         setLoaded((old) => {
           const keep = old.key === key && !fresh ? old : nothing(key);
           const pages = new Map(keep.pages).set(number, page.thin ? page.rows.map(texted) : page.rows);
@@ -100,30 +106,68 @@ export function RowsTable(props: Props) {
         });
         if (fresh) setMore(0);
       } catch (failed) {
+        if ((failed as Error).name === "AbortError") return;
         setError((failed as Error).message);
+        setFailures((n) => n + 1);
+        if (api.mayPass(failed)) Object.assign(turn.current, { again: true, rest: 1000 });
       } finally {
-        asking.current.delete(mark);
-        if (again.current && fresh) {
-          again.current = false;
-          void load(number, asOf, true);
-        }
+        marks.delete(mark);
       }
     },
     [key],
   );
 
+  /** What was asked is asked no more: the answer would be older than the one to come. */
+  function leave() {
+    stop.current.abort();
+    stop.current = new AbortController();
+    asking.current = new Set();
+  }
+
+  /** One at a time, and at most half of the time, so that the page stays quick while rows pour in. */
+  async function during(work: () => Promise<unknown>) {
+    const mine: typeof turn.current = (turn.current = { busy: true, again: false, rest: 200 });
+    const began = performance.now();
+    await work();
+    setTimeout(() => {
+      mine.busy = false;
+      if (mine === turn.current && mine.again) void follow.current();
+    }, Math.max(mine.rest, performance.now() - began));
+  }
+
   useEffect(() => {
     setTop(0);
+    setFailures(0);
     full.current.clear();
+    texts.current.clear();
     if (box.current) box.current.scrollTop = 0;
-    void load(0, null, true);
+    void during(() => load(0, null, true));
+    return leave;
   }, [key]);
 
-  // rows came: at the top they are shown, further down they wait behind a button so that nothing moves
+  /** At the top, rows that came are shown. Further down they wait behind a button, so that nothing moves; what is in
+   *  sight is asked for again, as rows may have been erased, or have ended. */
+  async function refresh() {
+    leave();
+    if (scrolled.current === 0) return load(0, null, true);
+    const { asOf, total } = now.current;
+    const counted = api.send<RowsPage>(`${base}/rows`, { ...asked, columns: ["timestamp"], limit: 1 }, stop.current.signal).catch(() => null);
+    texts.current.clear();
+    await Promise.all(inSight.current.map((n) => load(n, asOf, false)));
+    setLoaded((old) => (old.key === key ? { ...old, pages: new Map([...old.pages].filter(([n]) => inSight.current.includes(n))) } : old));
+    const page = await counted;
+    if (page) setMore(Math.max(0, (page.total ?? 0) - (now.current.total ?? total ?? 0)));
+  }
+
+  const follow = useRef(async () => {});
+  follow.current = async () => {
+    if (!props.live) return;
+    if (turn.current.busy) turn.current.again = true;
+    else await during(refresh);
+  };
+
   useEffect(() => {
-    if (!changed || now.current.key !== key) return;
-    if (top === 0 && props.live) void load(0, null, true);
-    else if (props.live) void api.send<RowsPage>(`${base}/rows`, { ...question, sort, roots: panel.roots ?? false, panel_where: panel.where, columns: ["timestamp"], limit: 1 }).then((page) => setMore(Math.max(0, (page.total ?? 0) - (now.current.total ?? 0))), () => undefined);
+    if (changed) void follow.current();
   }, [changed]);
 
   const total = loaded.key === key ? loaded.total : null;
@@ -135,10 +179,13 @@ export function RowsTable(props: Props) {
   const visible = Math.ceil(height / ROW) + 2;
   const first = rows * ROW <= TALLEST ? Math.floor(top / ROW) : Math.round((top / scrollable) * Math.max(0, rows - visible + 2));
 
+  const inSight = useRef<number[]>([]);
+  inSight.current = Array.from({ length: Math.floor((first + visible) / PAGE) - Math.floor(first / PAGE) + 1 }, (_, n) => Math.floor(first / PAGE) + n);
+
   useEffect(() => {
     if (loaded.key !== key || !loaded.columns.length) return;
     const wait = setTimeout(() => {
-      for (let n = Math.floor(first / PAGE); n <= Math.floor((first + visible) / PAGE); n += 1) if (!loaded.pages.has(n) && n * PAGE < rows) void load(n, loaded.asOf, false);
+      for (const n of inSight.current) if (!loaded.pages.has(n) && n * PAGE < rows) void load(n, loaded.asOf, false);
     }, 40);
     return () => clearTimeout(wait);
   }, [first, visible, loaded, key]);
@@ -146,19 +193,20 @@ export function RowsTable(props: Props) {
   // a sorted page comes without its texts: those of the rows in sight follow
   useEffect(() => {
     if (!loaded.thin || loaded.key !== key) return;
-    const seen = Array.from({ length: visible }, (_, n) => rowAt(first + n)).filter((row): row is Value[] => row !== undefined && !full.current.has(String(row[0])));
+    const seen = Array.from({ length: visible }, (_, n) => rowAt(first + n)).filter((row): row is Value[] => row !== undefined && !texts.current.has(String(row[0])));
     if (!seen.length) return;
-    const stop = new AbortController();
+    const left = new AbortController();
     const wait = setTimeout(async () => {
-      const page = await api.send<RowsPage>(`${base}/rows`, { ...question, columns, at: seen.map((row) => row[4]), ids: seen.map((row) => row[0]) }, stop.signal).catch(() => null);
+      const page = await api.send<RowsPage>(`${base}/rows`, { ...question, columns, at: seen.map((row) => row[4]), ids: seen.map((row) => row[0]) }, left.signal).catch(() => null);
       if (!page) return;
       const whole = new Map(page.rows.map((row) => [String(row[0]), row]));
+      for (const row of seen) texts.current.add(String(row[0]));
       for (const [id, row] of whole) full.current.set(id, row);
       setLoaded((old) => (old.key === key ? { ...old, pages: new Map([...old.pages].map(([n, rows]) => [n, rows.map((row) => whole.get(String(row[0])) ?? row)])) } : old));
     }, 120);
     return () => {
       clearTimeout(wait);
-      stop.abort();
+      left.abort();
     };
   }, [first, visible, loaded.thin, loaded.pages, key]);
 
@@ -166,9 +214,9 @@ export function RowsTable(props: Props) {
   const searching = loaded.key === key && loaded.searched !== null && loaded.searched < loaded.of!;
   useEffect(() => {
     if (!searching) return;
-    const wait = setTimeout(() => void load(Math.floor(first / PAGE), null, top === 0), 250);
+    const wait = setTimeout(() => void load(Math.floor(first / PAGE), null, top === 0), 250 * 2 ** Math.min(failures, 5));
     return () => clearTimeout(wait);
-  }, [searching, loaded]);
+  }, [searching, loaded, failures]);
 
   useEffect(() => onCount(total === null ? "" : searching ? `${format.count(total)} so far, searched ${format.count(loaded.searched!)} of ${format.count(loaded.of!)}` : format.count(total)), [total, searching, loaded.searched]);
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 logger = logging.getLogger("llmwatch")
-Handler = Callable[["Request"], Awaitable["Response"]]
+Handler = Callable[["Request"], Coroutine[Any, Any, "Response"]]
+GONE = 499
+"""The status of an answer that nobody waits for, as it stands in logs."""
 
 
 def encoded(value: Any) -> bytes:
@@ -65,9 +68,29 @@ def safely(handler: Handler) -> Handler:
 
     async def handled(request: Request) -> Response:
         try:
-            return await handler(request)
+            await request.body()  # kept by the request: what comes after it on the line is its end
+            return await _unless_left(request, handler(request))
         except Exception as error:  # noqa: BLE001 - the boundary: what went wrong is told to who asked, and logged
             return answer(told(error), status_of(error))
 
     handled.__name__ = getattr(handler, "__name__", "handled")
     return handled
+
+
+async def _unless_left(request: Request, answering: Coroutine[Any, Any, Response]) -> Response:
+    """The answer, given up when the browser closes the line before it is there."""
+    from starlette.responses import Response
+
+    asked = asyncio.ensure_future(answering)
+    left = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({asked, left}, return_when=asyncio.FIRST_COMPLETED)
+        return await asked if asked.done() else Response(status_code=GONE)
+    finally:
+        asked.cancel()
+        left.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -17,6 +17,7 @@ from llmwatch.board.answers import answer, encoded, safely, told
 from llmwatch.board.changes import mark
 from llmwatch.board.choice import Choice, choose
 from llmwatch.board.desk import Desk
+from llmwatch.board.searches import searched_by_now
 from llmwatch.board.source import Source
 from llmwatch.errors import InvalidBoard, NotFound
 
@@ -236,10 +237,9 @@ async def ask(desk: Desk, request: Request) -> Response:
 
     source, asked = _source(desk, request), await _asked(request)
     panels = spec.parse({"name": "asked", "panels": asked.get("panels") or []}).panels
-    choice, over = await desk.run(_chosen, source, asked, reader=source.reader)
+    choice, head = await desk.run(_chosen, source, asked, reader=source.reader)
 
     async def told_one_by_one() -> AsyncIterator[bytes]:
-        head = {"range": [choice.start, choice.end], "bins": over.to_json() if over else None}
         yield encoded(head) + b"\n"
         async for found in passes.answers(desk, source, panels, choice):
             yield encoded(found) + b"\n"
@@ -248,12 +248,20 @@ async def ask(desk: Desk, request: Request) -> Response:
     return StreamingResponse(told_one_by_one(), media_type="application/x-ndjson")
 
 
-def _chosen(source: Source, asked: Mapping[str, Any]) -> tuple[Choice, asks.Bins | None]:
-    """Looks at the table; the panels that follow ask what was seen here."""
+def _chosen(source: Source, asked: Mapping[str, Any]) -> tuple[Choice, dict[str, Any]]:
+    """Looks at the table; the panels that follow ask what was seen here, and of a search what it found by now."""
     source.look()
     with source.steady():
         choice = choose(source, asked)
-        return choice, asks.bins(source, choice)
+        over = asks.bins(source, choice)
+        head: dict[str, Any] = {
+            "range": [choice.start, choice.end],
+            "bins": over.to_json() if over else None,
+        }
+        if choice.search:
+            choice, progress = searched_by_now(source, choice)
+            head |= {"searched": progress.searched, "of": progress.of}
+        return choice, head
 
 
 async def page(desk: Desk, request: Request) -> Response:

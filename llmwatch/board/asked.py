@@ -70,18 +70,23 @@ class Asked:
     def _sql(self, select: str, rest: str, choice: Choice) -> tuple[str, list[Any]]:
         if not self.panel.source:
             where, params = choice.where(searched=False)
-            if choice.search:
-                where += f" AND {self.source.searches.condition(choice)}"
+            where += self._found(choice)
             return f"SELECT {select} FROM {self.relation()} WHERE {where} {rest}", params
         where, params = replace(choice, conditions=(), params=(), search="").where()
         params = [self.source.table, *params]
         if self.panel.where:
             where += f" AND ({self.panel.where})"
         if choice.conditions or choice.search:
-            inner, more = choice.between(None, None).where()
+            inner, more = choice.between(None, None).where(searched=False)
+            inner += self._found(choice)
             where += f' AND row_id IN (SELECT "llmwatch id" FROM keyed.{quoted(self.source.table)} WHERE {inner})'
             params += more
         return f"SELECT {select} FROM {self.relation()} WHERE {where} {rest}", params
+
+    def _found(self, choice: Choice) -> str:
+        if not choice.search:
+            return ""
+        return f" AND {choice.found or self.source.searches.condition(choice)}"
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ class Choice:
     """The range as it was asked for, where it moves with time: 24h, all."""
     common: int | None = None
     """How many of the conditions are the page's; those after are one panel's."""
+    found: str = ""
+    """The condition for what a search has found by now; without it, who asks waits for the whole search."""
 
     def where(self, *, searched: bool = True) -> tuple[str, list[Any]]:
         """The whole condition and its parameters."""

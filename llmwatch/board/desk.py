@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -57,22 +57,14 @@ class Desk:
             return self._sources[key]
 
     async def run(self, work: Callable[..., T], *given: Any, reader: Reader | None = None) -> T:
-        """Work on a thread; when who asked goes away, its query is ended."""
-        thread: list[int] = []
-        started = threading.Event()
-
-        def working() -> T:
-            thread.append(threading.get_ident())
-            started.set()
-            return work(*given)
-
-        future = asyncio.get_running_loop().run_in_executor(self._threads, working)
+        """Work on a thread; when who asked goes away, its query is ended. Without a reader it is done in any case."""
+        doing = _Work(reader)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, doing.do, work, *given)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            if not future.cancel() and started.is_set() and reader is not None:
-                reader.interrupt(thread[0])
             future.add_done_callback(_ignore)
+            doing.leave()
             raise
 
     def warm_up(self) -> None:
@@ -80,8 +72,7 @@ class Desk:
         if self.home is None:
             return
         entity, project, table = self.home.partition("?")[0].strip("/").split("/")
-        source = self.source(entity, project, table)
-        self._threads.submit(source.reader.hold, source.table)
+        self.hold(self.source(entity, project, table))
 
     def hold(self, source: Source) -> None:
         """Keep what has reached the lake since; one at a time, beside what is asked."""
@@ -104,8 +95,43 @@ class Desk:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+        for source in self._sources.values():
+            source.searches.close()
         for reader in self._readers.values():
             reader.close()
+
+
+class _Work:
+    """Work on a thread that may be left: not begun then, or interrupted. Only this work, never the thread's next.
+
+    The future says nothing about it: asyncio's can always be cancelled, also while the thread works on.
+    """
+
+    def __init__(self, reader: Reader | None) -> None:
+        self._reader = reader
+        self._lock = threading.Lock()
+        self._thread: int | None = None
+        self._left = False
+
+    def do(self, work: Callable[..., T], *given: Any) -> T:
+        thread = threading.get_ident()
+        with self._lock:
+            if self._left and self._reader is not None:
+                raise CancelledError
+            self._thread = thread
+        try:
+            return work(*given)
+        finally:
+            with self._lock:
+                self._thread = None
+                if self._reader is not None:
+                    self._reader.go_on(thread)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._left = True
+            if self._thread is not None and self._reader is not None:
+                self._reader.interrupt(self._thread)
 
 
 def _ignore(future: asyncio.Future[Any]) -> None:

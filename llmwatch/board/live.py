@@ -22,7 +22,7 @@ async def changes(desk: Desk, source: Source, seen: str | None) -> AsyncIterator
     """
     seen = seen or await desk.run(mark, source.project, source.table)
     number, quiet = 0, 0.0
-    yield b"retry: 2000\n\n" + _event("open", number)
+    yield b"retry: 2000\n\n"
     while True:
         await asyncio.sleep(LOOK_S)
         now = await desk.run(mark, source.project, source.table)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmwatch.board.choice import Choice
-from llmwatch.board.searches import Progress, found_by
+from llmwatch.board.searches import Progress, searched_by_now
 from llmwatch.board.source import Seen, Source
 from llmwatch.store import EVENTS
 from llmwatch.stream.columns import quoted
@@ -25,8 +25,6 @@ _USUALLY = 30
 _SCATTERED = 30_000
 _NOT_KEPT = frozenset({"llmwatch trace_id", "llmwatch turn_id", "llmwatch exception"})
 _KEPT_ORDERS = 6
-WAIT_S = 0.3
-"""How long a page waits for a search before it shows what was found."""
 _TELLING = {
     "llmwatch inputs": (
         "$.messages[#-1].content",
@@ -281,13 +279,11 @@ def _searched(
     """What was found by now, and how far the search is: the page asks again until it is done."""
     import duckdb
 
-    search = source.searches.begin(choice)
-    search.wait(offset + limit, WAIT_S)
-    progress = search.progress
+    choice, progress = searched_by_now(source, choice, offset + limit)
     where, params = choice.where(searched=False)
     sql = (
         f"SELECT {', '.join(map(_thin, columns))}, count(*) OVER () FROM hot.{quoted(source.table)} "
-        f"WHERE {where} AND {found_by(search)}{extra} ORDER BY {_order(source, sort)} LIMIT {limit} OFFSET {offset}"
+        f"WHERE {where} AND {choice.found}{extra} ORDER BY {_order(source, sort)} LIMIT {limit} OFFSET {offset}"
     )
     try:
         told = source.execute(sql, params, events=choice.says).rows

@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 MOST = 4
 REST = 8
 """A search is made anew when this many times its own time has passed: rows that came late are found then."""
+WAIT_S = 0.3
+"""How long an answer waits for a search before it shows what was found."""
 _SLICE, _LARGEST = 20_000, 160_000
 _LATE_US = 60_000_000
 """Rows that came since are looked for from so long before the last look: writers run side by side."""
-_LEFT_S = 2.0
+PATIENCE_S = 2.0
+"""A search that nobody asked for in this time rests until somebody does: its page was left, or is slow."""
+_IN_USE_S = 60.0
+"""How long the table of a search outlives it, for queries that began before."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,13 @@ class Search:
         self._done = False
         self.failed: Exception | None = None
         self._upto = (source.extent() or (0, 0))[1]
-        self.began = self.wanted = monotonic()
+        self.began = self._wanted = monotonic()
         self.took = 0.0
+        self._waiting = 0
+        self._stopped = False
         self.table = source.reader.set_aside(f"{self._select()} LIMIT 0", *self._given(choice))
-        threading.Thread(target=self._run, name="llmwatch-search", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="llmwatch-search", daemon=True)
+        self._thread.start()
 
     @property
     def progress(self) -> Progress:
@@ -72,9 +80,32 @@ class Search:
             return self._done or (found is not None and self._found >= found)
 
         with self._changed:
-            self._changed.wait_for(enough, seconds)
+            self._waiting += 1
+            self._changed.notify_all()
+            try:
+                self._changed.wait_for(enough, seconds)
+            finally:
+                self._waiting -= 1
+                self._wanted = monotonic()
             if self.failed is not None:
                 raise self.failed
+
+    def stop(self) -> None:
+        """End it: nobody will ask again. Who waits for it asks anew."""
+        with self._changed:
+            self._stopped = True
+            if not self._done:
+                self.failed = LlmwatchError("other searches took this one's place; ask again")
+                self._done = True
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Stop it, and wait until its query is at an end."""
+        self.stop()
+        if self._thread.ident is not None:
+            self._source.reader.interrupt(self._thread.ident)
+            self._thread.join()
+            self._source.reader.go_on(self._thread.ident)
 
     def catch_up(self) -> None:
         """Look through the rows that came since it was done."""
@@ -91,9 +122,8 @@ class Search:
             for start, end, upto in self._slices():
                 self._add(self._choice.between(start, end))
                 self._tell(upto)
-                if self.left():
-                    self.failed = LlmwatchError("the search was left for another one")
-                    break
+                if not self._still_wanted():
+                    return
         except Exception as error:  # noqa: BLE001 - the boundary of the thread: told to whoever waits
             self.failed = error
         self.took = monotonic() - self.began
@@ -101,10 +131,13 @@ class Search:
             self._done = True
             self._changed.notify_all()
 
-    def left(self) -> bool:
-        """Whether another search began since and nobody asks for this one any more."""
-        newest = self._source.searches.newest
-        return newest is not self and newest is not None and monotonic() - self.wanted > _LEFT_S
+    def _still_wanted(self) -> bool:
+        """Rests while nobody asks; false when nobody will."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._stopped or self._waiting or monotonic() - self._wanted < PATIENCE_S
+            )
+            return not self._stopped
 
     def _tell(self, searched: int) -> None:
         with self._changed:
@@ -171,7 +204,7 @@ class Searches:
         self._source = source
         self._lock = threading.Lock()
         self._recent: OrderedDict[object, Search] = OrderedDict()
-        self.newest: Search | None = None
+        self._leaving: list[tuple[float, Search]] = []
 
     def begin(self, choice: Choice) -> Search:
         """The search for the text of a choice, begun if it is new. Panels' own conditions are left to their queries,
@@ -186,8 +219,7 @@ class Searches:
             if search is None or search.old or search.failed is not None:
                 self._put_away(search)
                 search = Search(self._source, choice)
-            self._recent[key] = self.newest = search
-            search.wanted = monotonic()
+            self._recent[key] = search
             while len(self._recent) > MOST:
                 self._put_away(self._recent.popitem(last=False)[1])
         search.catch_up()
@@ -199,10 +231,29 @@ class Searches:
         search.wait()
         return found_by(search)
 
+    def close(self) -> None:
+        """End those that go on, or rest."""
+        with self._lock:
+            for search in (*self._recent.values(), *(search for _, search in self._leaving)):
+                search.end()
+            self._recent.clear()
+            self._leaving.clear()
+
     def _put_away(self, search: Search | None) -> None:
+        now = monotonic()
         if search is not None:
-            self._source.reader.put_away(search.table)
+            search.stop()
+            self._leaving.append((now, search))
+        while self._leaving and now - self._leaving[0][0] > _IN_USE_S:
+            self._source.reader.put_away(self._leaving.pop(0)[1].table)
 
 
 def found_by(search: Search) -> str:
     return f'"llmwatch id" IN (SELECT id FROM {search.table})'
+
+
+def searched_by_now(source: Source, choice: Choice, found: int = 1) -> tuple[Choice, Progress]:
+    """The choice of what its search has found by now, and how far the search was at least then."""
+    search = source.searches.begin(choice)
+    search.wait(found, WAIT_S)
+    return replace(choice, found=found_by(search)), search.progress

@@ -55,8 +55,13 @@ class Kept:
         held = frozenset().union(*(table.files for table in fit))
         return [table.name for table in fit], [file for file in files if file.path not in held]
 
-    def hold(self, files: Sequence[DataFile], columns: Sequence[Column]) -> bool:
-        """Keep these files and no others; whether anything changed. Runs beside queries, not in their way."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What views may name; another tuple whenever they have to be made anew."""
+        return tuple(table.name for table in self._tables)
+
+    def hold(self, files: Sequence[DataFile], columns: Sequence[Column]) -> None:
+        """Keep these files and no others. Runs beside queries, not in their way."""
         names, missing = self.covering(files, columns)
         staying = tuple(table for table in self._tables if table.name in names)
         gone, self._leaving = self._leaving, [t.name for t in self._tables if t.name not in names]
@@ -66,7 +71,6 @@ class Kept:
         self._tables = staying + made
         for name in gone:  # by now no query is left that began when views still named them
             self._execute(f"DROP TABLE IF EXISTS {name}")
-        return bool(made or self._leaving)
 
     def _load(self, files: Sequence[DataFile], columns: Sequence[Column]) -> _Table:
         name = f"kept.main.{quoted(str(next(_number)))}"

@@ -6,7 +6,7 @@ import atexit
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import count
@@ -17,6 +17,7 @@ from llmwatch.store import EVENTS, Project
 from llmwatch.stream import derived, event_views, fork, sql_guard
 from llmwatch.stream.columns import Column, literal, quoted
 from llmwatch.stream.duck import connect
+from llmwatch.stream.kept import Kept
 from llmwatch.stream.relation import Relation
 from llmwatch.stream.snapshot import Snapshot
 
@@ -59,8 +60,10 @@ class Reader:
         self._lock = threading.RLock()
         self._opened: duckdb.DuckDBPyConnection | None = None
         self._running: dict[int, duckdb.DuckDBPyConnection] = {}
+        self._interrupted: set[int] = set()
         self._steady: set[int] = set()
         self._relations: dict[str, Relation] = {}
+        self._kept: dict[str, Kept] = {}
 
     @property
     def _database(self) -> duckdb.DuckDBPyConnection:
@@ -120,7 +123,13 @@ class Reader:
         with self._lock:
             if self.is_steady and self._relations.keys() >= {*wanted}:
                 return
-            self._look(wanted, derived=derived)
+            for attempt in range(TRIES):
+                try:
+                    self._look(wanted, derived=derived)
+                    break
+                except _file_gone():  # vacuumed after its name was read
+                    if attempt == TRIES - 1:
+                        raise
 
     @contextmanager
     def steady(self) -> Iterator[None]:
@@ -142,11 +151,15 @@ class Reader:
         with self._at_once():
             for table in tables:
                 if table not in self._relations:
-                    self._relations[table] = Relation(
-                        self._database, self.project, table, keep=self._keep
-                    )
+                    self._relations[table] = self._related(table)
                 said = self._relations[EVENTS] if derived and table != EVENTS else None
                 self._relations[table].refresh(said)
+
+    def _related(self, table: str) -> Relation:
+        """A relation that knows nothing yet but what is in memory: files never change, so that is true as it was."""
+        if self._keep and table not in self._kept:
+            self._kept[table] = Kept(self._database)
+        return Relation(self._database, self.project, table, kept=self._kept.get(table))
 
     @contextmanager
     def _at_once(self) -> Iterator[None]:
@@ -203,15 +216,24 @@ class Reader:
         cursor.close()
 
     def interrupt(self, thread: int) -> None:
-        """End the query that a thread (by its `threading.get_ident()`) runs, if it runs one."""
+        """End the query that a thread (by its `threading.get_ident()`) runs, and refuse its next ones until `go_on`."""
+        self._interrupted.add(thread)
         if (cursor := self._running.get(thread)) is not None:
             cursor.interrupt()
 
+    def go_on(self, thread: int) -> None:
+        """Answer a thread again that was interrupted."""
+        self._interrupted.discard(thread)
+
     @contextmanager
     def _interruptible(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        import duckdb
+
         thread = threading.get_ident()
         self._running[thread] = cursor
         try:
+            if thread in self._interrupted:
+                raise duckdb.InterruptException("who asked is gone")
             yield
         finally:
             self._running.pop(thread, None)
@@ -248,22 +270,20 @@ class Reader:
     def _asked(self, sql: str, tables: Sequence[str], ask: Callable[[Any], Any]) -> Any:
         """What `ask` gets from a cursor; once more from the start when a file was vacuumed under it."""
         for attempt in range(TRIES):
-            cursor = self._cursor(sql, tables)
             try:
-                with self._interruptible(cursor):
+                with closing(self._cursor(sql, tables)) as cursor, self._interruptible(cursor):
                     return ask(cursor)
             except _file_gone():
                 if attempt == TRIES - 1:
                     raise
                 self._start_over(tables)
-            finally:
-                cursor.close()
         raise AssertionError("unreachable")
 
     def close(self) -> None:
         with self._lock:
             _open_readers.discard(self)
             self._relations.clear()
+            self._kept.clear()
             # the object itself must go: DuckDB's binding complains at exit of each that is still there
             database, self._opened = self._opened, None
             if database is not None:
@@ -281,11 +301,9 @@ class Reader:
 
     def _run(self, sql: str, params: Sequence[Any], tables: Sequence[str], *, user: bool) -> Result:
         cursor, moments = self._started(sql, params, tables, user=user)
-        try:
+        with closing(cursor), self._interruptible(cursor):
             description = cursor.description or []
             rows = list(_moments(cursor.fetchall(), moments))
-        finally:
-            cursor.close()
         return Result(
             [column[0] for column in description], [str(column[1]) for column in description], rows
         )

@@ -30,7 +30,7 @@ class Relation:
         project: Project,
         table: str,
         *,
-        keep: bool = False,
+        kept: Kept | None = None,
     ) -> None:
         self.project, self.table = project, table
         self.events = table == EVENTS
@@ -42,13 +42,13 @@ class Relation:
         self._derived = None if table.startswith("_") else Derived(database, table)
         self._generation = _generation(project)
         self._viewed: object = None
-        self._kept = Kept(database) if keep else None
+        self._kept = kept
 
     def hold(self) -> None:
         """Called without the reader's lock: what is kept shows in the views at the next refresh."""
         assert self._kept is not None
-        if not self.events and self._kept.hold(self.snapshot.rows, narrow(self.columns)):
-            self._viewed = None
+        if not self.events:
+            self._kept.hold(self.snapshot.rows, narrow(self.columns))
 
     def refresh(self, events: Relation | None = None) -> None:
         if (generation := _generation(self.project)) != self._generation:
@@ -78,7 +78,8 @@ class Relation:
         known = self.snapshot.columns or fixed(self.events)
         self.columns = known if self.events else grown(_complete(known), self._tail.keys)
         derives = self._derived is not None and self._derived.any
-        state = (self.snapshot.version, self.columns, self._tail.has_pieces, derives)
+        kept = self._kept and self._kept.names
+        state = (self.snapshot.version, self.columns, self._tail.has_pieces, derives, kept)
         if state == self._viewed:
             return
         whole = self._relation(self.columns, read_files)

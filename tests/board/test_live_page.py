@@ -66,7 +66,9 @@ def test_two_pages_stay_right_while_the_table_grows_is_compacted_vacuumed_and_er
     table = StreamTable("x/t")
     table.log([{"n": n, "user_id": "ada" if n % 2 else "ben"} for n in range(40)])
     with served(llmwatch_store) as address:
-        pages = [open_page(f"{address}/local/x/t?range=all") for _ in range(2)]
+        pages = [
+            open_page(f"{address}/local/x/t?range=all{sort}") for sort in ("", "&sort=user_id")
+        ]
         for wave in range(1, 4):
             table.log([{"n": 1000 + n, "user_id": "ben"} for n in range(10)])
             spool.close_all()
@@ -75,11 +77,18 @@ def test_two_pages_stay_right_while_the_table_grows_is_compacted_vacuumed_and_er
             vacuum(table.project, older_than_s=0, fold=True)
             for page in pages:
                 shows(page, 40 + wave * 10)
+        scrolled, opened = pages
+        scrolled.evaluate("document.querySelector('.rows-box').scrollTop = 1200")
+        scrolled.locator(".line:not(.blank)", has_text="ada").first.wait_for()
+        opened.locator(".line", has_text="ada").first.click()
+        opened.locator(".row-view", has_text="ada").wait_for()
         erase(table.project, where="user_id = 'ada'")
         for page in pages:
             shows(page, 50)
-            assert page.locator(".wrong").count() == 0
-            assert "ada" not in page.locator("#page").inner_text()
+            page.locator("#page:not(:has-text('ada'))").wait_for()
+        opened.locator(".row-view .wrong", has_text="erased").wait_for()
+        opened.said.clear()  # the browser tells of the row that is gone on its console
+        assert scrolled.locator(".wrong").count() == 0
 
 
 def test_a_page_counts_every_row_that_pours_in_while_it_asks(llmwatch_store, open_page):
@@ -100,6 +109,28 @@ def pour(number: int) -> None:
     for n in range(150):
         table.log({"n": n, "by": number})
         time.sleep(0.01)
+
+
+def test_a_page_that_got_no_answer_asks_again(llmwatch_store, open_page):
+    table = StreamTable("x/t")
+    table.log([{"text": f"apples {n}"} for n in range(30)])
+    with served(llmwatch_store) as address:
+        page = open_page(f"{address}/local/x/t?range=all")
+        failing = {"rows": 2, "ask": 2}
+
+        def fail(route):
+            what = route.request.url.rpartition("/")[2]
+            failing[what] -= 1
+            if failing[what] >= 0:
+                return route.fulfill(status=500, json={"error": "not now"})
+            return route.continue_()
+
+        page.route(re.compile("/(rows|ask)$"), fail)
+        table.log([{"text": "apples at last"}])
+        page.locator(".wrong", has_text="not now").first.wait_for()
+        shows(page, 31)
+        page.wait_for_selector(".wrong", state="detached")
+        page.said.clear()  # the browser tells of each on its console
 
 
 def test_a_search_goes_on_with_rows_that_come(llmwatch_store, open_page):

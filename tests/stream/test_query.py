@@ -6,11 +6,14 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
 
 import pytest
 from lake_rows import demo, say
 
 from llmwatch import StreamTable
+from llmwatch.stream import relation
 from llmwatch.stream.compact import compact
 from llmwatch.stream.merge import merge_small
 from llmwatch.stream.query import Reader
@@ -179,3 +182,28 @@ def test_results_have_columns_and_dicts() -> None:
     found = table.query("SELECT a, b, a AS a2 FROM answers WHERE a = ?", 1)
     assert found.columns == ["a", "b", "a2"]
     assert found.dicts() == [{"a": 1, "b": "x", "a2": 1}]
+
+
+def test_a_look_begins_anew_when_a_file_is_vacuumed_after_its_name_was_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = StreamTable("demo/moving")
+    for n in range(2):
+        table.log({"n": n})
+        compact(table.project, table.name, seal=True)
+    load, vacuumed = relation.load, []
+
+    def vacuumed_at_once(lake: Path, *more: Any) -> Any:
+        found = load(lake, *more)
+        if lake == table.project.lake(table.name) and not vacuumed:
+            vacuumed.append(merge_small(table.project, table.name, everything=True))
+            vacuum(table.project, older_than_s=0)
+        return found
+
+    monkeypatch.setattr(relation, "load", vacuumed_at_once)
+    reader = Reader(table.project)
+    reader.refresh([table.name])
+    assert vacuumed
+    asked = reader.execute("SELECT count(*) FROM moving", tables=[table.name])
+    assert asked.rows == [(2,)]
+    reader.close()
