@@ -15,14 +15,18 @@ def merged(pieces: str, columns: Iterable[Column]) -> str:
 
     The later value of a column wins. A piece without its row or start gives nothing.
     """
-    fields = ", ".join(_merged_column(column) for column in columns)
+    columns = tuple(columns)
+    # What a reader keeps in memory has no long texts: there, the type tells that there was an exception.
+    texts = any(column.name == "exception" for column in columns)
+    failed = "exception" if texts else "exception_type"
+    fields = ", ".join(_merged_column(column, failed) for column in columns)
     return (
         f"SELECT {fields} FROM {pieces} GROUP BY id "
         "HAVING bool_or(t IS NULL OR t = 'start') AND NOT coalesce(bool_or(t = 'delete'), false)"
     )
 
 
-def _merged_column(column: Column) -> str:
+def _merged_column(column: Column, failed: str) -> str:
     name = quoted(column.name)
     if column.name == "id":
         return name
@@ -32,7 +36,7 @@ def _merged_column(column: Column) -> str:
         return (
             f"coalesce(last({name} ORDER BY {_ORDER}) FILTER ({name} IS NOT NULL AND {name} <> 'running'), "
             "CASE WHEN bool_or(t IS NULL) THEN NULL "
-            "WHEN count(exception) > 0 THEN 'error' WHEN count(ended_at) > 0 THEN 'success' ELSE 'running' END) AS status"
+            f"WHEN count({failed}) > 0 THEN 'error' WHEN count(ended_at) > 0 THEN 'success' ELSE 'running' END) AS status"
         )
     if column.name == "latency_ms":
         return (
