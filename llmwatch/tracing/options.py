@@ -11,7 +11,7 @@ from llmwatch.names import check_name
 
 Kind = Literal[
     "retrieval", "generation", "response", "tool", "agent", "chain", "embedding", "rerank",
-    "search", "llm", "guardrail", "scorer",
+    "search", "llm", "guardrail", "scorer", "request", "event",
 ]  # fmt: skip
 KINDS: tuple[str, ...] = get_args(Kind)
 WEAVE_KINDS = {"retrieval": "search", "rerank": "search", "generation": "llm", "embedding": "llm"}
