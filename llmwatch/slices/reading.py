@@ -82,10 +82,9 @@ def conditions(selected: str, *, every_call: bool) -> str:
 
 def read(reader: Reader, wanted: Wanted) -> Rows:
     """The rows. A sample is of whole users (or sessions), drawn by the hash of their names: the same ones each time."""
-    table = table_of(reader, wanted.table)
-    who = {"users": table.group("user_id"), "sessions": table.group("session_id")}
+    who = _who(reader, wanted.table)
     total, by = _counted(reader, wanted, who)
-    owner = f'coalesce({who[by]}, r."llmwatch id")' if by in who else 'r."llmwatch id"'
+    owner = _owner(who, by)
     share = min(1.0, wanted.most_rows / total) if total else 1.0
     fields = {"id": 'r."llmwatch id"', "at": 'epoch_us(r."llmwatch ts")', "owner": f"hash({owner})"}
     fields["session"] = f"hash({who['sessions']})"
@@ -95,15 +94,15 @@ def read(reader: Reader, wanted: Wanted) -> Rows:
         fields["side"] = wanted.side
     sampled = f" AND hash({owner}) % {_PARTS} < {round(share * _PARTS)}" if share < 1 else ""
     selected = ", ".join(f"{sql} AS {name}" for name, sql in fields.items())
-    sql = f"SELECT {selected} FROM {_from(wanted)} WHERE {wanted.condition}{sampled}"
-    found = reader.arrays(sql, (), _tables(wanted))
+    sql = f"SELECT {selected} FROM {joined(wanted.table, wanted.facets, wanted.metrics)} WHERE {wanted.condition}{sampled}"
+    found = reader.arrays(sql, (), tables(wanted.table, wanted.metrics))
     return _rows(found, wanted, by, total)
 
 
 def _counted(reader: Reader, wanted: Wanted, who: dict[str, str]) -> tuple[int, str]:
     """How many rows there are, and what they are put together by."""
     of = ", ".join(f"count({sql}), approx_count_distinct({sql})" for sql in who.values())
-    sql = f"SELECT count(*), {of} FROM keyed.{quoted(wanted.table)} AS r WHERE {wanted.condition}"
+    sql = f"SELECT count(*), {of} FROM {source(wanted.table)} WHERE {wanted.condition}"
     (total, *counted) = reader.execute(sql, (), [wanted.table]).rows[0]
     if wanted.by is not None:
         if wanted.by not in BY:
@@ -117,6 +116,22 @@ def _counted(reader: Reader, wanted: Wanted, who: dict[str, str]) -> tuple[int, 
     return total, "rows"
 
 
+def units(reader: Reader, table: str, condition: str, by: str | None) -> tuple[str, str]:
+    """What rows are put together by, and the SQL that names it for each row."""
+    who = _who(reader, table)
+    _, name = _counted(reader, Wanted(table, condition, by=by), who)
+    return name, _owner(who, name)
+
+
+def _who(reader: Reader, name: str) -> dict[str, str]:
+    table = table_of(reader, name)
+    return {"users": table.group("user_id"), "sessions": table.group("session_id")}
+
+
+def _owner(who: dict[str, str], by: str) -> str:
+    return f'coalesce({who[by]}, r."llmwatch id")' if by in who else 'r."llmwatch id"'
+
+
 def _within(sessions: Any, count: int) -> Blocks:
     """By session, where rows have one; `hash` makes a number of NULL too, which is the most frequent then."""
     names = np.ma.getdata(sessions)
@@ -127,12 +142,17 @@ def _shown(facet: Facet) -> str:
     return facet.sql if facet.kind == "number" else f"left(CAST({facet.sql} AS VARCHAR), {LONGEST})"
 
 
-def _from(wanted: Wanted) -> str:
-    joins = [join for metric in wanted.metrics for join in metric.joins]
-    used = [f.sql for f in wanted.facets] + [m.sql for m in wanted.metrics]
+def source(table: str) -> str:
+    return f"keyed.{quoted(table)} AS r"
+
+
+def joined(table: str, facets: Sequence[Facet], metrics: Sequence[Metric]) -> str:
+    """The table with what its facets and metrics are read from beside it."""
+    joins = [join for metric in metrics for join in metric.joins]
+    used = [facet.sql for facet in facets] + [metric.sql for metric in metrics]
     if any("tr." in sql for sql in used):
-        joins.insert(0, _traces(wanted.table))
-    return " ".join([f"keyed.{quoted(wanted.table)} AS r", *joins])
+        joins.insert(0, _traces(table))
+    return " ".join([source(table), *joins])
 
 
 def _traces(table: str) -> str:
@@ -145,9 +165,9 @@ def _traces(table: str) -> str:
     )
 
 
-def _tables(wanted: Wanted) -> list[str]:
-    events = any(metric.events for metric in wanted.metrics) or "e." in wanted.condition
-    return [wanted.table, *([EVENTS] if events else [])]
+def tables(table: str, metrics: Sequence[Metric]) -> list[str]:
+    """The tables that metrics are read from."""
+    return [table, *([EVENTS] if any(metric.events for metric in metrics) else [])]
 
 
 def _rows(found: dict[str, Any], wanted: Wanted, by: str, total: int) -> Rows:
