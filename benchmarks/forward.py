@@ -220,14 +220,19 @@ def say(project: object, kind: str, name: str, value: object, row_id: str) -> st
     return events.add(project, kind=kind, name=name, value=value, row_id=row_id, table="traces")
 
 
-def wait_for(server: WandbServer, recorded: Recorded, worker: Worker, seconds: float = 240) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if recorded.rows <= set(server.kept.calls_of("team/shipped")) and recorded.feedback <= set(
-            server.kept.feedback_of("team/shipped")
-        ):
+def wait_for(
+    server: WandbServer, recorded: Recorded, worker: Worker, stalled_s: float = 120
+) -> bool:
+    """True when everything arrived; False when nothing came for `stalled_s`, however long the rest took."""
+    seen, since = -1, time.monotonic()
+    while time.monotonic() - since < stalled_s:
+        calls = set(server.kept.calls_of("team/shipped"))
+        said = set(server.kept.feedback_of("team/shipped"))
+        if recorded.rows <= calls and recorded.feedback <= said:
             time.sleep(2)  # what is sent twice would come now
             return True
+        if len(calls) + len(said) != seen:
+            seen, since = len(calls) + len(said), time.monotonic()
         time.sleep(0.2)
     return False
 
