@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from llmwatch.board.choice import Choice
@@ -21,6 +22,29 @@ _TEXT = "coalesce(text, value->>'$.emoji', value->>'$.note', value->>'$.label')"
 
 
 @dataclass(frozen=True)
+class Quantiles:
+    """Quantiles of a column: one value for one share, else a list. Together, those of a column are sorted for once."""
+
+    column: str
+    shares: tuple[float, ...]
+
+    @property
+    def sql(self) -> str:
+        return f"quantile_cont({self.column}, [{', '.join(map(str, self.shares))}])"
+
+    def of(self, found: Any, shares: Sequence[float]) -> Any:
+        """These out of what was found for `shares`."""
+        if found is None:
+            return None
+        values = [found[shares.index(share)] for share in self.shares]
+        return values if len(values) > 1 else values[0]
+
+
+Measured = str | Quantiles
+"""An SQL aggregate."""
+
+
+@dataclass(frozen=True)
 class Asked:
     """One panel's question: of which source, about which rows, grouped by what."""
 
@@ -34,7 +58,7 @@ class Asked:
     def wish(
         self,
         keys: Sequence[str],
-        *measures: str,
+        *measures: Measured,
         also: str = "",
         rest: str = "",
         choice: Choice | None = None,
@@ -42,7 +66,7 @@ class Asked:
         return Wish(self, choice or self.choice, tuple(keys), measures, also, rest)
 
     def rows(
-        self, keys: Sequence[str], *measures: str, also: str = "", rest: str = ""
+        self, keys: Sequence[str], *measures: Measured, also: str = "", rest: str = ""
     ) -> Generator[Sequence[Wish], Sequence[Rows], Rows]:
         """The rows of a single wish, for a panel that has no other at this point."""
         found = yield [self.wish(keys, *measures, also=also, rest=rest)]
@@ -96,7 +120,7 @@ class Wish:
     asked: Asked
     choice: Choice
     keys: tuple[str, ...]
-    measures: tuple[str, ...]
+    measures: tuple[Measured, ...]
     also: str = ""
     """A condition more, beginning with AND."""
     rest: str = ""
@@ -110,12 +134,44 @@ class Wish:
         ranked = (self.rest, self.measures) if self.rest else None
         return (self.asked.source.id, events, self.choice, self.keys, self.also, ranked)
 
-    def rows(self, measures: Sequence[str] | None = None) -> Rows:
+    def rows(self, measures: Sequence[Measured] | None = None) -> Rows:
+        """A row for each group: its keys, then its measures."""
+        measures = tuple(measures or self.measures)
+        asked, plain = _sorted_for_once(measures)
+        found, n = self._found(tuple(asked)), len(self.keys)
+        return [(*row[:n], *(pick(row[n:]) for pick in plain)) for row in found]
+
+    def _found(self, measures: tuple[str, ...]) -> Rows:
         grouped = f"GROUP BY {', '.join(str(n + 1) for n in range(len(self.keys)))}"
         rest = f"{self.also} {grouped if self.keys else ''} {self.rest}"
-        return self.asked.run(
-            ", ".join((*self.keys, *(measures or self.measures))), rest, self.choice
-        )
+        source = self.asked.source
+        ask = partial(self.asked.run, ", ".join((*self.keys, *measures)), rest, self.choice)
+        if self.choice.search:
+            return ask()  # what was found by now is more the next time
+        return source.answers.get((self.alike, measures), ask)
+
+
+def _sorted_for_once(
+    measures: Sequence[Measured],
+) -> tuple[list[str], list[Callable[[Sequence[Any]], Any]]]:
+    """SQL for measures with all quantiles of a column in one, and how to get each measure from a row of that."""
+    shares: dict[str, tuple[float, ...]] = {}
+    for each in measures:
+        if isinstance(each, Quantiles):
+            shares[each.column] = tuple(sorted({*shares.get(each.column, ()), *each.shares}))
+    written = {
+        each: Quantiles(each.column, shares[each.column]).sql
+        if isinstance(each, Quantiles)
+        else each
+        for each in measures
+    }
+    asked = list(dict.fromkeys(written.values()))
+
+    def pick(each: Measured, row: Sequence[Any]) -> Any:
+        value = row[asked.index(written[each])]
+        return each.of(value, shares[each.column]) if isinstance(each, Quantiles) else value
+
+    return asked, [partial(pick, each) for each in measures]
 
 
 Steps = Generator[Sequence[Wish], Sequence[Rows], Answer]

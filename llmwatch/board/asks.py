@@ -9,7 +9,7 @@ from typing import Any
 
 from llmwatch import clock
 from llmwatch.board import measures
-from llmwatch.board.asked import Answer, Asked, Rows, Steps, Wish, alone
+from llmwatch.board.asked import Answer, Asked, Measured, Quantiles, Rows, Steps, Wish, alone
 from llmwatch.board.choice import Choice
 from llmwatch.board.source import Source
 from llmwatch.board.spec import Panel
@@ -59,6 +59,12 @@ def steps(source: Source, panel: Panel, choice: Choice) -> Steps:
 def _check_events(source: Source, panel: Panel) -> None:
     if panel.where:
         source.reader.check(f"SELECT 1 FROM {panel.source} WHERE {panel.where}", [source.table])
+
+
+def _aggregate(asked: Asked, measure: measures.Measure) -> Measured:
+    if measure.percentile is None:
+        return measure.sql(asked.column)
+    return Quantiles(asked.column(measure.of or ""), (measure.percentile / 100,))
 
 
 def _measure(asked: Asked, text: str | None) -> measures.Measure:
@@ -119,7 +125,7 @@ def _series(asked: Asked) -> Steps:
         return {"bins": None, "series": []}
     groups = (yield from _groups(asked, panel.limit or MOST_GROUPS)) if panel.by else None
     keys = (over.sql,) if groups is None else (over.sql, _group_sql(asked, groups))
-    rows = yield from asked.rows(keys, measure.sql(asked.column))
+    rows = yield from asked.rows(keys, _aggregate(asked, measure))
     if groups is None:
         rows = [(at, None, value) for at, value in rows]
     return {
@@ -199,11 +205,10 @@ def _percentiles(asked: Asked) -> Steps:
     if over is None:
         return {"bins": None, "series": []}
     column = asked.column(asked.panel.column or "")
-    shares = ", ".join(str(p / 100) for p in of)
-    rows = yield from asked.rows((over.sql,), f"quantile_cont({column}, [{shares}])")
+    rows = yield from asked.rows((over.sql,), *(Quantiles(column, (p / 100,)) for p in of))
     lines: list[list[Any]] = [[None] * over.count for _ in of]
-    for bin_, values in rows:
-        if 0 <= bin_ < over.count and values is not None:
+    for bin_, *values in rows:
+        if 0 <= bin_ < over.count:
             for line, value in zip(lines, values, strict=True):
                 line[bin_] = _number(value)
     return {
@@ -218,10 +223,10 @@ def _percentiles(asked: Asked) -> Steps:
 
 def _single(asked: Asked) -> Steps:
     measure = _measure(asked, asked.panel.measure)
-    over = bins(asked.source, asked.choice, most=30)
+    over = bins(asked.source, asked.choice)
     if over is None:
         return {"value": None, "before": None, "spark": []}
-    sql, earlier = measure.sql(asked.column), _earlier(asked, over)
+    sql, earlier = _aggregate(asked, measure), _earlier(asked, over)
     before = [asked.wish((), sql, choice=earlier)] if earlier else []
     found = yield [asked.wish((), sql), asked.wish((over.sql,), sql), *before]
     value, *was = (_number(rows[0][0]) for rows in (found[0], *found[2:]))
@@ -246,8 +251,7 @@ def _earlier(asked: Asked, over: Bins) -> Choice | None:
 # --- distributions -------------------------------------------------------------------------
 
 
-_SHARES = "quantile_cont({0}, [0.001, 0.5, 0.95, 0.99, 0.995, 0.999])"
-"""The same for distributions and heat maps, so that one pass answers both."""
+_SHARES = (0.001, 0.5, 0.95, 0.99, 0.995, 0.999)
 
 
 def _distribution(asked: Asked) -> Steps:
@@ -258,8 +262,8 @@ def _distribution(asked: Asked) -> Steps:
         "json",
     ):
         return {"categories": (yield from _most_frequent(asked, column, 12))}
-    measured = ("count({0})", "min({0})", "max({0})", "avg({0})", "stddev_samp({0})", _SHARES)
-    rows = yield from asked.rows((), "count(*)", *(sql.format(column) for sql in measured))
+    measured = [f"{name}({column})" for name in ("count", "min", "max", "avg", "stddev_samp")]
+    rows = yield from asked.rows((), "count(*)", *measured, Quantiles(column, _SHARES))
     stats = rows[0]
     told = dict(
         zip(("rows", "known", "min", "max", "mean", "std"), map(_number, stats[:6]), strict=True)
@@ -310,10 +314,10 @@ def _place(column: str, edges: list[float]) -> str:
 
 
 def _heatmap(asked: Asked) -> Steps:
-    over = bins(asked.source, asked.choice, most=60)
+    over = bins(asked.source, asked.choice)
     column = asked.column(asked.panel.column or "")
-    measured = ("count({0})", "min({0})", "max({0})", _SHARES)
-    rows = yield from asked.rows((), *(sql.format(column) for sql in measured))
+    measured = [f"{name}({column})" for name in ("count", "min", "max")]
+    rows = yield from asked.rows((), *measured, Quantiles(column, _SHARES))
     stats = rows[0]
     if over is None or not stats[0]:
         return {"bins": None, "edges": [], "cells": []}

@@ -304,15 +304,14 @@ def said_about(source: Source, rows: Sequence[Sequence[Any]]) -> dict[str, list[
     ids = [row[0] for row in rows]
     if not ids:
         return {}
-    marks = ", ".join("?" * len(ids))
     views = " UNION ALL ".join(
         f"SELECT row_id, id, kind, name, left(value, {PREVIEW * 4}) AS value, creator, epoch_us(ts) AS at, writer, seq "
-        f"FROM said.{view} WHERE row_id IN ({marks})"
+        f"FROM said.{view} WHERE row_id IN (SELECT unnest(?::VARCHAR[]))"
         for view in ("feedback", "scores", "labels")
     )
     sql = f'SELECT * EXCLUDE (writer, seq) FROM ({views}) ORDER BY kind, "at", writer, seq'
     found: dict[str, list[dict[str, Any]]] = {}
-    for event in source.reader.execute(sql, ids * 3, (EVENTS,)).dicts():
+    for event in source.reader.execute(sql, [ids] * 3, (EVENTS,)).dicts():
         found.setdefault(event.pop("row_id"), []).append(event)
     return found
 

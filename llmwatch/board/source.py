@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmwatch.board.changes import mark
+from llmwatch.board.remembered import Remembered
 from llmwatch.board.searches import Searches
 from llmwatch.errors import InvalidBoard
 from llmwatch.store import EVENTS, Project
@@ -64,6 +65,7 @@ class Source:
         self._looking = threading.Lock()
         self._extent: tuple[str, tuple[int, int] | None] | None = None
         self.searches = Searches(self)
+        self.answers = Remembered(lambda: self.seen()[0])
 
     @property
     def id(self) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from llmwatch import StreamTable, settings
 from llmwatch.board import asks, passes
+from llmwatch.board.asked import Asked, Quantiles
 from llmwatch.board.choice import choose
 from llmwatch.board.desk import Desk
 from llmwatch.board.spec import Panel
@@ -94,3 +95,24 @@ def test_a_table_held_steady_shows_no_row_that_came_since_and_the_next_look_does
         before = source.seen()
     assert source.execute(rows).rows == [(101,)]
     assert source.look() != before
+
+
+def test_a_table_that_did_not_change_is_not_asked_twice_and_one_that_did_is(desk, monkeypatch):
+    source, queries = desk.source("local", "bot", "answers"), []
+    run = Asked.run
+    monkeypatch.setattr(Asked, "run", lambda *given: queries.append(given) or run(*given))
+    first = answered(desk, PANELS)
+    asked = len(queries)
+    assert answered(desk, PANELS) == first
+    assert len(queries) == asked
+    StreamTable("bot/answers").log({"latency_ms": 1.0, "model": "a"})
+    source.look()
+    assert answered(desk, PANELS)["count"]["value"] == first["count"]["value"] + 1
+
+
+def test_all_quantiles_of_a_column_are_one_aggregate(desk):
+    source = desk.source("local", "bot", "answers")
+    asked = Asked(source, PANELS[1], choose(source, {"range": "all"}))
+    measures = (Quantiles("latency_ms", (0.5,)), "count(*)", Quantiles("latency_ms", (0.95, 0.1)))
+    assert asked.wish((), *measures).rows() == [(24.5, 100, [47.0, 4.9])]
+    assert asked.wish((), *measures, also="AND false").rows() == [(None, 0, None)]
