@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,14 +49,18 @@ class Tail:
     def refresh(self, segments: Iterable[Segment]) -> None:
         """Hold exactly the whole lines that `segments` hold now."""
         current = {(segment.writer, segment.number): segment for segment in segments}
-        for gone in self._seen.keys() - current.keys():
+        if gone := self._seen.keys() - current.keys():
             self._forget(gone)
         for key, segment in current.items():
             self._read(key, segment)
 
-    def _forget(self, key: tuple[str, int]) -> None:
-        del self._seen[key]
-        self._connection.execute(f"DELETE FROM {self.name} WHERE segment = ?", [_name(key)])
+    def _forget(self, gone: Set[tuple[str, int]]) -> None:
+        """A new table of what is left: DuckDB keeps the bytes of deleted rows of a table in memory for ever."""
+        left = f"SELECT * FROM {self.name} WHERE NOT list_contains(?, segment)"
+        names = [_name(key) for key in gone]
+        self._connection.execute(f"CREATE OR REPLACE TABLE {self.name} AS {left}", [names])
+        for key in gone:
+            del self._seen[key]
         if not self._seen:
             self.keys.clear()
             self.has_pieces = False

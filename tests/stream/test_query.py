@@ -46,6 +46,26 @@ def test_a_key_keeps_its_meaning_when_the_lake_has_other_keys() -> None:
     assert table.query("SELECT status FROM later ORDER BY ts").rows == [(None,), (502,)]
 
 
+def test_a_reader_lets_go_of_rows_that_went_into_the_lake() -> None:
+    """DuckDB keeps the bytes of rows that are deleted from a table in memory."""
+    reader, table = Reader(demo()), StreamTable("demo/traces")
+    held = []
+    for _ in range(6):
+        for _ in range(200):
+            table.log({"text": os.urandom(2000).hex()})
+        assert reader.execute("SELECT sum(length(data)) FROM traces").rows[0][0] > 800_000
+        held.append(_held_by_tables(reader))
+        compact(demo(), "traces", seal=True)
+    reader.refresh(["traces"])
+    assert max(held) < 2 * held[0]
+    assert _held_by_tables(reader) < held[0] / 2
+
+
+def _held_by_tables(reader: Reader) -> int:
+    asked = "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'"
+    return int(reader.execute(asked).rows[0][0])
+
+
 def test_a_reader_sees_each_row_as_soon_as_it_is_written() -> None:
     reader = Reader(demo())
     for n in range(12):
