@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +54,7 @@ class Tail:
         for key, segment in current.items():
             self._read(key, segment)
 
-    def _forget(self, gone: Set[tuple[str, int]]) -> None:
+    def _forget(self, gone: Collection[tuple[str, int]]) -> None:
         """A new table of what is left: DuckDB keeps the bytes of deleted rows of a table in memory for ever."""
         left = f"SELECT * FROM {self.name} WHERE NOT list_contains(?, segment)"
         names = [_name(key) for key in gone]
