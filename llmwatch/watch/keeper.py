@@ -185,7 +185,7 @@ class Keeper:
                     window, lambda past, n=number, g=name: measuring.groups(past, n).get(g)  # type: ignore[misc]
                 ) if measuring.baselines.any else ()  # fmt: skip
                 values = measuring.maker.values(cell, passed_s or window.length_s, usual)
-                self._results.log(_row(told, window, name, cell, values, closed=passed_s is None))
+                self._results.log(row_of(told, window, name, cell, values, closed=passed_s is None))
 
     def _of_interest(self, measuring: Measuring, number: int, groups: Groups) -> Mapping[str, Cell]:
         """The groups that had rows; of all rows together also that there was none."""
@@ -251,7 +251,7 @@ def _recorded(state: State, table: str, minutes: Iterable[int]) -> tuple[int, in
     return first, last
 
 
-def _row(
+def row_of(
     told: MetricSet,
     window: Window,
     group: str,
