@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmwatch.canary.arms import FEWEST, Harm, Sums, harm
 from llmwatch.canary.pillars import Pillar, pillars
-from llmwatch.canary.sequential import needed, reach
+from llmwatch.canary.sequential import log_e, needed, reach
 from llmwatch.canary.verdicts import Comparison, Judged, Side, Standing, verdict_of
 from llmwatch.drift.reading import table_of
 from llmwatch.errors import NotFound, SettingsError
@@ -307,6 +307,16 @@ def bounds(found: Harm, margin: float, alpha: float, pillars_in_all: int) -> tup
     low = found.estimate - reach(found.against_none, margin, alpha / max(1, pillars_in_all))
     high = found.estimate + reach(found.against_margin, margin, alpha)
     return low, high
+
+
+def claims(found: Harm, margin: float, alpha: float, pillars_in_all: int) -> tuple[Any, Any]:
+    """Whether it is said that there is harm, and that there is less than the margin: the same as `bounds` for many looks."""
+    of_none, of_margin = found.against_none, found.against_margin
+    worse = log_e(of_none * found.estimate, of_none, margin) >= math.log(
+        max(1, pillars_in_all) / alpha
+    )
+    fine = log_e(of_margin * (margin - found.estimate), of_margin, margin) >= -math.log(alpha)
+    return found.ready & worse & ~fine, found.ready & fine
 
 
 def _standing(found: Harm, low: float, high: float, margin: float) -> Standing:

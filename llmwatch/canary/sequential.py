@@ -58,10 +58,10 @@ def needed(difference: float, scale: float, alpha: float) -> float:
     """The information with which a difference of this size lies outside of reach; infinite for none."""
     if difference <= 0:
         return float("inf")
-    low, high = 1e-12 / difference**2, 1e6 / difference**2
-    for _ in range(200):
+    low, high = 1e-6 / difference**2, 1e6 / difference**2
+    for _ in range(_STEPS):
         middle = float(np.sqrt(low * high))
-        if reach(middle, scale, alpha) <= difference:
+        if log_e(middle * difference, middle, scale) >= np.log(1 / alpha):
             high = middle
         else:
             low = middle

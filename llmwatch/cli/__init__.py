@@ -12,6 +12,7 @@ from llmwatch.cli import (
     board,
     breakers,
     calibrate,
+    canary,
     costs,
     doctor,
     drift,
@@ -81,6 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
         labels,
         watch,
         slices,
+        canary,
         breakers,
     ):
         group.add_to(commands)
