@@ -63,6 +63,16 @@ class Blocks:
             return Blocks.each(int(rows.sum()) if rows.dtype == bool else len(rows))
         return Blocks.named(self.of_row[rows])
 
+    def numbers(self, rows: Ints) -> Ints | None:
+        """The block of each of these rows; None where each row is one."""
+        return None if self.of_row is None else self.of_row[rows]
+
+    def sizes(self, rows: Ints) -> Floats:
+        """How many of these rows are in each block."""
+        if self.of_row is None:
+            return np.ones(len(rows))
+        return np.bincount(self.of_row[rows], minlength=self.count).astype(np.float64)
+
     def effective(self, rows: npt.NDArray[Any]) -> float:
         """How many equally large blocks say as much as those of these rows (by number)."""
         if self.of_row is None:
@@ -94,8 +104,9 @@ def contrast(
         return Contrast(estimate, 0.0, 0.0, counts)
     variance = _variance(parts, groups, weights, means, blocks)
     if len(parts) == 2:
-        whole = float(np.concatenate(parts).mean())
-        variance = max(variance, _variance(parts, groups, weights, [whole, whole], blocks))
+        used = np.concatenate([np.asarray(rows) for rows in groups])
+        alike = Alike.of(values[used], blocks.numbers(used))
+        variance = max(variance, alike.variance(*(blocks.sizes(rows) for rows in groups)))
     return Contrast(estimate, float(np.sqrt(variance)), max(1.0, freedom), counts)
 
 
@@ -103,13 +114,13 @@ def _variance(
     parts: Sequence[Floats],
     groups: Sequence[Ints],
     weights: Sequence[float],
-    centres: Sequence[float],
+    means: Sequence[float],
     blocks: Blocks,
 ) -> float:
     """Of a sum over blocks that are independent of each other, each counted with what its rows have to do with it."""
     shares = [
-        weight / len(part) * (part - centre)
-        for part, weight, centre in zip(parts, weights, centres, strict=True)
+        weight / len(part) * (part - mean)
+        for part, weight, mean in zip(parts, weights, means, strict=True)
     ]
     if blocks.of_row is None:
         squares = float(sum((share**2).sum() for share in shares))
@@ -122,6 +133,33 @@ def _variance(
     return float((sums**2).sum()) * n / max(1, n - 1)
 
 
+@dataclass(frozen=True)
+class Alike:
+    """How rows spread that are all of one kind, and how much those of one block resemble each other (0 to 1)."""
+
+    spread: float
+    within: float
+
+    @classmethod
+    def of(cls, values: Floats, numbers: Ints | None) -> Alike:
+        away = values - values.mean()
+        spread = float((away**2).mean())
+        if numbers is None or not spread:
+            return cls(spread, 0.0)
+        sums = np.bincount(numbers, weights=away)
+        counts = np.bincount(numbers).astype(np.float64)
+        pairs = float((counts**2 - counts).sum())
+        alike = float((sums**2).sum() - (away**2).sum()) / (pairs * spread) if pairs else 0.0
+        return cls(spread, min(1.0, max(0.0, alike)))
+
+    def variance(self, one: Floats, other: Floats) -> float:
+        """Of the difference of two means of rows that are alike; `one` and `other` are the rows in each block."""
+        n, m = float(one.sum()), float(other.sum())
+        pairs = float((one**2).sum() - n) / n**2 + float((other**2).sum() - m) / m**2
+        between = 2 * float((one * other).sum()) / (n * m) if len(one) == len(other) else 0.0
+        return self.spread * (1 / n + 1 / m + self.within * (pairs - between))
+
+
 class Whole:
     """Values of all rows, of which one part after another is compared with the rest: what all have in common is summed once."""
 
@@ -130,6 +168,7 @@ class Whole:
         self.n, self.total = len(values), float(values.sum())
         self.mean = self.total / max(1, self.n)
         self.squares = float((values**2).sum())
+        self.alike = Alike.of(values, blocks.of_row) if len(values) else Alike(0.0, 0.0)
         if blocks.of_row is not None:
             self._sums = np.bincount(blocks.of_row, weights=values, minlength=blocks.count)
             self._rows = np.bincount(blocks.of_row, minlength=blocks.count).astype(np.float64)
@@ -137,28 +176,24 @@ class Whole:
     def versus_rest(self, rows: Ints) -> Contrast:
         """What `contrast` says of these rows (by number) and all others, in the time that these rows take."""
         part = self.values[rows]
-        n = len(rows)
-        if not 0 < n < self.n:
-            return Contrast(0.0, 0.0, 0.0, (n, self.n - n))
+        n, rest = len(rows), self.n - len(rows)
+        if not n or not rest:
+            return Contrast(0.0, 0.0, 0.0, (n, rest))
         total = float(part.sum())
-        means = total / n, (self.total - total) / (self.n - n)
-        if self.blocks.of_row is None:
-            freedom, variance = min(n, self.n - n) - 1.0, self._of_rows(part, n, means)
-        else:
-            freedom, variance = self._of_blocks(rows, part, means)
+        means = total / n, (self.total - total) / rest
+        of = self._of_rows if self.blocks.of_row is None else self._of_blocks
+        freedom, variance = of(rows, part, means)
         if freedom <= 0:
-            return Contrast(means[0] - means[1], 0.0, 0.0, (n, self.n - n))
-        return Contrast(means[0] - means[1], variance**0.5, max(1.0, freedom), (n, self.n - n))
+            return Contrast(means[0] - means[1], 0.0, 0.0, (n, rest))
+        return Contrast(means[0] - means[1], variance**0.5, max(1.0, freedom), (n, rest))
 
-    def _of_rows(self, part: Floats, n: int, means: tuple[float, float]) -> float:
+    def _of_rows(self, rows: Ints, part: Floats, means: tuple[float, float]) -> tuple[float, float]:
+        n, rest = len(rows), self.n - len(rows)
         squares = float((part**2).sum())
-        rest = self.n - n
-        made = [
-            (squares - n * inside * (2 * means[0] - inside)) / n**2
-            + (self.squares - squares - rest * outside * (2 * means[1] - outside)) / rest**2
-            for inside, outside in (means, (self.mean, self.mean))
-        ]
-        return max(0.0, *made) * self.n / max(1, self.n - 1)
+        own = (squares - n * means[0] ** 2) / n**2
+        own += (self.squares - squares - rest * means[1] ** 2) / rest**2
+        variance = max(own * self.n / max(1, self.n - 1), self.alike.spread * (1 / n + 1 / rest))
+        return min(n, rest) - 1.0, variance
 
     def _of_blocks(
         self, rows: Ints, part: Floats, means: tuple[float, float]
@@ -167,14 +202,12 @@ class Whole:
         of_row = self.blocks.of_row[rows]
         sums = np.bincount(of_row, weights=part, minlength=self.blocks.count)
         counts = np.bincount(of_row, minlength=self.blocks.count).astype(np.float64)
-        others, other_counts = self._sums - sums, self._rows - counts
-        worth = [float(c.sum() ** 2 / max(1.0, (c**2).sum())) for c in (counts, other_counts)]
+        others, rest = self._sums - sums, self._rows - counts
+        worth = [float(c.sum() ** 2 / max(1.0, (c**2).sum())) for c in (counts, rest)]
         if min(worth) < FEWEST_BLOCKS:
             return 0.0, 0.0
-        n = len(rows)
-        variance = 0.0
-        for inside, outside in (means, (self.mean, self.mean)):
-            each = (sums - counts * inside) / n - (others - other_counts * outside) / (self.n - n)
-            used = int((each != 0).sum())
-            variance = max(variance, float((each**2).sum()) * used / max(1, used - 1))
-        return min(worth) - 1, variance
+        each = (sums - counts * means[0]) / len(rows)
+        each -= (others - rest * means[1]) / (self.n - len(rows))
+        used = int((each != 0).sum())
+        own = float((each**2).sum()) * used / max(1, used - 1)
+        return min(worth) - 1, max(own, self.alike.variance(counts, rest))

@@ -23,7 +23,8 @@ _LEAST_EFFECT = 0.1  # standard deviations
 _CHUNK = 8_192
 _NEARLY_ALL = 0.95  # of a parent: a pair that is nearly the same rows says nothing more
 _SAME = 0.8  # of the rows of both together
-_PARENTS = 0.05
+_PARENTS = 0.01  # the chance that any pair is told that is not worse than its levels
+_AGAIN = 0.05
 _RESIDUALS = 150
 
 
@@ -147,7 +148,7 @@ class Search:
         """
         left = sorted((c for c in self.candidates if c.p <= threshold), key=lambda c: -c.z)
         # each of them is tested again without the rows of those that were chosen
-        again = min(threshold, _PARENTS / max(1, len(left)))
+        again = min(threshold, _AGAIN / max(1, len(left)))
         self._pairs = sum(len(c.levels) > 1 for c in left)
         left = [
             c for c in left[:_RESIDUALS] if len(c.levels) == 1 or self._over_parents(c) is not None
