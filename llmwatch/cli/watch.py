@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,21 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from llmwatch.errors import SettingsError
     from llmwatch.stream.query import Reader
     from llmwatch.watch.channels.protocol import Channel
     from llmwatch.watch.rounds import Round
     from llmwatch.watch.rules import Rule
+    from llmwatch.watch.sets import MetricSet
 
 FIRING = 4
 """The exit code of `watch --once` when an alert fires."""
-_EXIT_CODES = "exit codes: 0 nothing fires; 4 an alert fires; 3 a message could not be sent; 1, 2 as everywhere"
+_EXIT_CODES = (
+    "Metric sets and rules are [[watch.metrics]] and [[watch.rules]] of llmwatch.toml. Without a set of the table traces, "
+    "its latency, errors, cost and confidence are watched by default (default_metrics = false under [watch]: they are not). "
+    "Exit codes: 0 nothing fires; 4 an alert fires; 3 a message could not be sent, or an entry of the settings is wrong "
+    "and left out; 1, 2 as everywhere"
+)
 
 
 def add_to(commands: Any) -> None:
@@ -102,11 +109,13 @@ def _add_report(commands: Any) -> None:
 def watch(given: argparse.Namespace) -> int:
     """Exits with 4 when an alert fires."""
     from llmwatch.drift.windows import duration_us
-    from llmwatch.watch.rules import declared
+    from llmwatch.watch.rules import usable
 
-    rules = declared()
+    wrong = _Wrong()
+    rules = usable(wrong)
+    sets = _sets(wrong)
     if given.backtest:
-        return _backtest(given, rules)
+        return max(_backtest(given, rules, sets), wrong.code)
     pause = duration_us(given.every) / 1e6
     if given.prometheus:
         from llmwatch.watch.sinks import prometheus
@@ -115,20 +124,20 @@ def watch(given: argparse.Namespace) -> int:
         say(f"Prometheus scrapes {said}")
     try:
         while True:
-            code = _look(given, rules)
+            code = _look(given, rules, sets)
             if given.once:
-                return code
+                return max(code, wrong.code)
             time.sleep(pause)
     except KeyboardInterrupt:
         say("")
         return OK
 
 
-def _look(given: argparse.Namespace, rules: list[Rule]) -> int:
+def _look(given: argparse.Namespace, rules: list[Rule], sets: list[MetricSet]) -> int:
     from llmwatch.watch.channels.configured import configured
 
     here = chosen.store(given)
-    _keep_metrics(here, told=given.once)
+    _keep_metrics(here, sets, told=given.once)
     channels = configured(here.root)
     code = OK
     for project in _watched(given):
@@ -136,22 +145,39 @@ def _look(given: argparse.Namespace, rules: list[Rule]) -> int:
     return code
 
 
-def _keep_metrics(here: Store, *, told: bool) -> None:
+class _Wrong:
+    """Entries of the settings that cannot be: each is said, and the watch goes on without it."""
+
+    def __init__(self) -> None:
+        self.code = OK
+
+    def __call__(self, error: SettingsError) -> None:
+        self.code = INCOMPLETE
+        say(f"llmwatch: left out: {error}")
+
+
+def _sets(wrong: _Wrong) -> list[MetricSet]:
+    from llmwatch.watch import default_sets
+    from llmwatch.watch.declarations import usable
+
+    found = usable(wrong)
+    if not found and default_sets.wanted():
+        say("No metric set is declared: calls are watched by the default one.")
+    return found
+
+
+def _keep_metrics(here: Store, sets: list[MetricSet], *, told: bool) -> None:
     """Bring the metrics up to date, unless the store's worker does."""
     from llmwatch.stream import fork
-    from llmwatch.watch import declared
     from llmwatch.watch.subscriber import Watch
     from llmwatch.worker import lock
 
-    if not declared():
-        if told:
-            say("No metric sets are declared: write [[watch.metrics]] into llmwatch.toml.")
-        return
     held = lock.try_take(here)
     if held is None:
         return
     try:
-        Watch().finish(here, settings.load(store=str(here.root)))
+        with progress("bringing the metrics up to date") if told else nullcontext():
+            Watch(sets).finish(here, settings.load(store=str(here.root)))
     finally:
         fork.let_go(held)
 
@@ -162,7 +188,7 @@ def _watched(given: argparse.Namespace) -> list[Project]:
     found = [project for project in chosen.projects(given) if is_watched(project)]
     if not found:
         say(
-            "No metrics yet: they are kept by the worker, or by this command, for [[watch.metrics]]."
+            "No metrics yet: there is no table traces with calls, and no table of [[watch.metrics]] in llmwatch.toml."
         )
     return found
 
@@ -212,16 +238,16 @@ def _tell(project: Project, found: Round, given: argparse.Namespace) -> None:
         )
 
 
-def _backtest(given: argparse.Namespace, rules: list[Rule]) -> int:
+def _backtest(given: argparse.Namespace, rules: list[Rule], sets: list[MetricSet]) -> int:
     from llmwatch.drift.windows import duration_us
-    from llmwatch.watch import declared
     from llmwatch.watch.backtest import backtest, in_words
+    from llmwatch.watch.default_sets import of_project
 
     until = clock.now_us()
     from_us = until - duration_us(given.backtest)
     for project in chosen.projects(given):
         with _reading(project) as reader:
-            outcomes = backtest(reader, rules, from_us, until, declared(), progress)
+            outcomes = backtest(reader, rules, from_us, until, of_project(project, sets), progress)
         if given.json:
             print_json({"project": project.id, "rules": [one.as_dict() for one in outcomes]})
             continue

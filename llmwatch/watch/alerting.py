@@ -78,10 +78,10 @@ class Alerting:
         self, projects: Sequence[Project], store: Store, settings: Settings, *, once: bool = False
     ) -> None:
         from llmwatch.watch.channels.configured import configured
-        from llmwatch.watch.rules import declared
+        from llmwatch.watch.rules import usable
 
         with faults.contained("no rule is looked at: the settings of the watch are wrong"):
-            rules, channels = declared(), configured(store.root)
+            rules, channels = usable(), configured(store.root)
             for project in projects:
                 if not self._stopping:
                     with faults.contained(f"the rules of {project.id} could not be looked at"):

@@ -42,7 +42,7 @@ def measure(
     `{"model": "gpt-4o"}`. `metric_set` is a `MetricSet`, or the name of one in the settings files. What the worker has
     worked out already is not read again.
     """
-    metric_set = _set(metric_set)
+    metric_set = _set(metric_set, project)
     place = _project(project, metric_set)
     with_ = Measuring(place, metric_set, settings or settings_.current())
     try:
@@ -129,14 +129,17 @@ def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _set(told: MetricSet | str) -> MetricSet:
+def _set(told: MetricSet | str, project: Project | str | None) -> MetricSet:
     if isinstance(told, MetricSet):
         return told
+    from llmwatch.watch import default_sets
     from llmwatch.watch.declarations import declared
 
     for one in declared():
         if one.name == told:
             return one
+    if told == default_sets.NAME and project is not None:
+        return default_sets.default(project.id if isinstance(project, Project) else project)
     raise NotFound(f"the settings files declare no metric set {told!r} ([[watch.metrics]])")
 
 

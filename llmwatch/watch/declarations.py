@@ -17,7 +17,9 @@ from dataclasses import fields
 from typing import Any
 
 from llmwatch import settings
-from llmwatch.errors import SettingsError
+from llmwatch.errors import LlmwatchError, SettingsError
+from llmwatch.names import parse_table
+from llmwatch.watch import entries, own_code
 from llmwatch.watch.sets import (
     Baseline,
     Check,
@@ -47,16 +49,20 @@ _OWN = {field.name for field in fields(MetricSet)} - {"metrics"}
 
 
 def declared() -> list[MetricSet]:
-    """The metric sets of the settings files; `SettingsError` for one that cannot be."""
+    """The metric sets of the settings files and of modules that they name; `SettingsError` for one that cannot be."""
+    return entries.all_of(_read())
+
+
+def usable(wrong: entries.Wrong = entries.say) -> list[MetricSet]:
+    """Those of them that can be; `wrong` is told of each other one."""
+    return entries.good(_read(), wrong)
+
+
+def _read() -> list[MetricSet | SettingsError]:
     told, where = settings.section("watch")
-    listed = told.get("metrics", [])
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        raise SettingsError(f"metrics in {where} is a list of tables: write [[watch.metrics]]")
-    sets = [metric_set(one, where) for one in listed]
-    names = [one.name for one in sets]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise SettingsError(f"{where} has two metric sets called {', '.join(sorted(twice))}")
-    return sets
+    found = entries.read(told.get("metrics", []), "metrics", where, metric_set)
+    found += own_code.of_kind(MetricSet)
+    return entries.once(found, lambda one: one.name, "metric sets")
 
 
 def metric_set(told: Mapping[str, Any], where: str) -> MetricSet:
@@ -66,14 +72,21 @@ def metric_set(told: Mapping[str, Any], where: str) -> MetricSet:
         raise SettingsError(
             f"metric set {name} in {where} has no {', '.join(sorted(unknown))}; families are {', '.join(_FAMILIES)}"
         )
+    try:
+        return _metric_set(told, where)
+    except (LlmwatchError, TypeError, ValueError, AttributeError) as error:
+        said = str(error).removeprefix(f"metric set {name} ").removeprefix(f"in {where}: ")
+        raise SettingsError(f"metric set {name} in {where}: {said}") from error
+
+
+def _metric_set(told: Mapping[str, Any], where: str) -> MetricSet:
     families = [one for key in _FAMILIES if key in told for one in _families(key, told[key], where)]
     given = {key: value for key, value in told.items() if key in _OWN}
     if families:
         given["metrics"] = families
-    try:
-        return MetricSet(**given)
-    except TypeError as error:
-        raise SettingsError(f"metric set {name} in {where}: {error}") from error
+    made = MetricSet(**given)
+    parse_table(made.table)
+    return made
 
 
 def _families(key: str, told: Any, where: str) -> list[Family]:

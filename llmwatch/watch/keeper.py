@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from llmwatch import clock
+from llmwatch import clock, faults
+from llmwatch.errors import LlmwatchError
 from llmwatch.stream.follow import RecordedReader
 from llmwatch.stream.query import Reader
 from llmwatch.stream.table import StreamTable
@@ -13,7 +15,7 @@ from llmwatch.watch import kept, names
 from llmwatch.watch.arrivals import NEAR_US, Arrivals
 from llmwatch.watch.cells import EVERY_ROW, Cell, Groups, Maker
 from llmwatch.watch.compute import Measuring
-from llmwatch.watch.reading import Frame, read, together
+from llmwatch.watch.reading import Ask, Frame, read, together
 from llmwatch.watch.sets import MINUTE_S, MetricSet, seconds
 from llmwatch.watch.state import State
 from llmwatch.watch.windows import DAY_US, HOUR_US, MINUTE_US, SECOND_US, Window, window_of
@@ -69,9 +71,16 @@ class Keeper:
             for follower in found.followers:
                 follower.commit()
         self._last = None  # rows may have come since
-        worked = [self._keep(measuring, state, now) for measuring in self._by_source()]
+        worked = [self._kept(measuring, state, now) for measuring in self._by_source()]
         self._last = None
         return found.any or any(worked)
+
+    def _kept(self, measuring: Measuring, state: State, now: int) -> bool:
+        """A set that cannot be worked out (a column that `where` names is not there) holds up no other."""
+        name = measuring.maker.set.name
+        with faults.contained(f"metric set {name} of {self.project.id} could not be worked out"):
+            return self._keep(measuring, state, now)
+        return False
 
     def _by_source(self) -> list[Measuring]:
         """Sets that are read together one after the other."""
@@ -130,12 +139,18 @@ class Keeper:
         """The rows of these minutes, read once for all sets of the same source that make the same minutes."""
         place = (maker.source, tuple(minutes))
         if self._last is None or self._last[0] != place:
-            every = [self._measuring[one.name].maker for one in self.sets]
-            asks = [one.ask(self._reader) for one in every if one.source == maker.source]
+            asks = [maker.ask(self._reader), *self._asks_beside(maker)]
             spans = [(minute, minute + MINUTE_US) for minute in minutes]
             recorded = _recorded(state, maker.table, minutes)
             self._last = place, read(self._reader, together(asks), spans, recorded)
         return self._last[1]
+
+    def _asks_beside(self, maker: Maker) -> Iterator[Ask]:
+        """What other sets of its source ask for; one that cannot ask says so when it is its turn."""
+        for measuring in self._measuring.values():
+            if measuring.maker is not maker and measuring.maker.source == maker.source:
+                with suppress(LlmwatchError):
+                    yield measuring.maker.ask(self._reader)
 
     def _put_hours_together(self, measuring: Measuring, state: State, now: int) -> None:
         """Cells of hours that are over, so that long windows read few lines."""

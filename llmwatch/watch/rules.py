@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from llmwatch import settings
 from llmwatch.drift.windows import duration_us
 from llmwatch.errors import SettingsError
+from llmwatch.watch import entries, own_code
 from llmwatch.watch.conditions import (
     Absence,
     AllOf,
@@ -115,40 +114,31 @@ class Rule:
 
 
 def declared() -> list[Rule]:
-    """The rules of the settings files (`[[watch.rules]]`), and the defaults unless `default_rules = false`."""
+    """The rules of the settings files (`[[watch.rules]]`) and of modules that they name, and the defaults unless
+    `default_rules = false`; `SettingsError` for one that cannot be."""
+    return checked(entries.all_of(_read()))
+
+
+def usable(wrong: entries.Wrong = entries.say) -> list[Rule]:
+    """Those of them that can be; `wrong` is told of each other one."""
+    found = entries.good(_read(), wrong)
+    names = {rule.name for rule in found}
+    return [replace(rule, causes=tuple(c for c in rule.causes if c in names)) for rule in found]
+
+
+def _read() -> list[Rule | SettingsError]:
     from llmwatch.watch.default_rules import DEFAULT
 
     told, where = settings.section("watch")
-    listed = told.get("rules", [])
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        raise SettingsError(f"rules in {where} is a list of tables: write [[watch.rules]]")
-    own = [from_mapping(one, where) for one in listed] + _of_python(told.get("python", []), where)
+    own = entries.read(told.get("rules", []), "rules", where, from_mapping)
+    own += own_code.of_kind(Rule)
+    named = {one.name for one in own if isinstance(one, Rule)}
     defaults = told.get("default_rules", True)
     if not isinstance(defaults, bool):
-        raise SettingsError(f"default_rules in {where} is true or false, not {defaults!r}")
-    named = {rule.name for rule in own}
-    return checked([*own, *(rule for rule in DEFAULT if defaults and rule.name not in named)])
-
-
-def _of_python(told: Any, where: str) -> list[Rule]:
-    """Rules that a module of the person's has: `python = "shop.rules:RULES"`, imported from beside the settings file."""
-    from importlib import import_module
-
-    places = [told] if isinstance(told, str) else list(told)
-    root = str(Path(where).parent)
-    if places and root not in sys.path:
-        sys.path.insert(0, root)
-    found: list[Rule] = []
-    for place in places:
-        module, _, name = str(place).partition(":")
-        try:
-            given = getattr(import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise SettingsError(
-                f"python in {where} names rules as module:name; {place!r}: {error}"
-            ) from None
-        found += [given] if isinstance(given, Rule) else list(given)
-    return found
+        own.append(SettingsError(f"default_rules in {where} is true or false, not {defaults!r}"))
+    if defaults is not False:
+        own += [rule for rule in DEFAULT if rule.name not in named]
+    return entries.once(own, lambda rule: rule.name, "rules")
 
 
 def checked(rules: Iterable[Rule]) -> list[Rule]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from llmwatch import faults
-from llmwatch.names import parse_table
 
 if TYPE_CHECKING:
     from llmwatch.settings import Settings
@@ -18,11 +18,13 @@ _LOOK_EVERY_S = 5.0
 
 
 class Watch:
-    """Keeps the metric sets that the settings files declare; results become rows of the table `metrics`."""
+    """Keeps the metric sets that are declared, and the default one; results become rows of the table `metrics`."""
 
     name = "watch"
 
-    def __init__(self) -> None:
+    def __init__(self, declared: Sequence[MetricSet] | None = None) -> None:
+        """`declared`: these, and not what the settings files declare by then."""
+        self._declared = declared
         self._keepers: dict[Project, Keeper] = {}
         self._next = 0.0
 
@@ -45,7 +47,7 @@ class Watch:
             keeper.close()
 
     def _turn(self, store: Store, settings: Settings) -> bool:
-        wanted = _wanted(store)
+        wanted = self._wanted(store)
         for gone in self._keepers.keys() - wanted.keys():
             self._keepers.pop(gone).close()
         worked = [self._kept(project, sets, settings) for project, sets in wanted.items()]
@@ -67,16 +69,11 @@ class Watch:
             self._keepers[project] = keeper  # one that failed begins anew where it last stood
         return worked
 
+    def _wanted(self, store: Store) -> dict[Project, tuple[MetricSet, ...]]:
+        """The sets of each project that has the table."""
+        from llmwatch.watch.declarations import usable
+        from llmwatch.watch.default_sets import of_project
 
-def _wanted(store: Store) -> dict[Project, tuple[MetricSet, ...]]:
-    """The sets of each project that has the table."""
-    from llmwatch.watch.declarations import declared
-
-    found: dict[Project, list[MetricSet]] = {}
-    sets = declared()
-    for project in store.projects() if sets else ():
-        for one in sets:
-            table = parse_table(one.table)
-            if project.id == f"{table.entity}/{table.project}" and table.table in project.tables():
-                found.setdefault(project, []).append(one)
-    return {project: tuple(mine) for project, mine in found.items()}
+        declared = usable() if self._declared is None else self._declared
+        found = {project: tuple(of_project(project, declared)) for project in store.projects()}
+        return {project: sets for project, sets in found.items() if sets}

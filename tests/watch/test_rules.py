@@ -94,7 +94,7 @@ def test_rules_of_a_module_beside_the_settings_file_are_declared_too(tmp_path, m
     assert [rule.name for rule in declared()] == ["slow"]
     settings_file.write_text('[watch]\npython = "no_such_module_of_ours:RULES"\n')
     with pytest.raises(
-        SettingsError, match="names rules as module:name; 'no_such_module_of_ours:RULES'"
+        SettingsError, match="names rules and metric sets as module:name, not 'no_such_module_of_ours:RULES'"
     ):
         declared()
 
