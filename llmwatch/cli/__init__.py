@@ -14,6 +14,7 @@ from llmwatch.cli import (
     calibrate,
     canary,
     costs,
+    demo,
     doctor,
     drift,
     erase,
@@ -65,6 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"llmwatch {llmwatch.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for group in (
+        demo,
         look,
         upkeep,
         move,

@@ -101,7 +101,7 @@ class Played:
         if (attributes := new.get("attributes")) is not None:
             own = self._own.keys() & attributes.keys()
             new["attributes"] = attributes | {key: self._own[key] for key in own}
-        if "created" in (output := new.get("output") or ()):
+        if isinstance(output := new.get("output"), dict) and "created" in output:
             new["output"] = output | {"created": new["ended_at"] // SECOND_US}
         return new
 
@@ -120,7 +120,7 @@ class Times:
 
     def __init__(self, take: Take, request: Request) -> None:
         self._started = {one["id"]: one["started_at"] for one in take.lines if "started_at" in one}
-        self._shift = request.at_us - take.root["started_at"]
+        self._shift: int = request.at_us - take.root["started_at"]
         self._from, self._to = _model_call(take)
         self._takes = int(request.model_ms * 1000)
 

@@ -7,7 +7,6 @@ that each request had (`history`).
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from llmwatch.store import EVENTS, open_store
 if TYPE_CHECKING:
     from llmwatch.demo.traffic import Request
     from llmwatch.scoring.spec import Spec
-    from llmwatch.store import Project
+    from llmwatch.store import Project, Store
 
 PROJECT = "helpdesk"
 TABLE = "traces"
@@ -58,7 +57,6 @@ def rehearse(requests: Iterable[Request], store: str) -> subprocess.Popen[bytes]
         [sys.executable, "-m", __name__, store],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "LLMWATCH_WORKER": "false"},
     )
     assert process.stdin is not None
     process.stdin.write(orjson.dumps(asked))
@@ -67,12 +65,12 @@ def rehearse(requests: Iterable[Request], store: str) -> subprocess.Popen[bytes]
     return process
 
 
-def taken(process: subprocess.Popen[bytes], store: str) -> Takes:
+def taken(process: subprocess.Popen[bytes], store: Store) -> Takes:
     """What was recorded of each thing; none of it is in the store any more."""
     _, said = process.communicate()
     if process.returncode:
         raise LlmwatchError(f"the help desk could not be rehearsed: {said.decode()[-2000:]}")
-    project = open_store(store).project("local", PROJECT)
+    project = store.project("local", PROJECT)
     return _takes(_taken_out(project, TABLE), _taken_out(project, EVENTS))
 
 
