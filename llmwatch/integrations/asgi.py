@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -51,6 +52,7 @@ class Middleware:
         `none`. Of other tools the trace id alone is taken, so that the request is still the root of what is recorded.
     sample_rate: the share of requests that is recorded, each with all that is traced in it.
     table: where requests go instead of `traces`, with what is traced in them.
+    unrouted: record requests that no route fits, too (404): mostly those of scanners.
     row_header: answers get a header of this name with the row's id, to send feedback to. None (default): no change.
     """
 
@@ -65,6 +67,7 @@ class Middleware:
         sample_rate: float = 1.0,
         table: str | None = None,
         row_header: str | None = None,
+        unrouted: bool = False,
     ) -> None:
         if parents not in get_args(Parents):
             raise SettingsError(
@@ -73,8 +76,9 @@ class Middleware:
         self.app = app
         self._user, self._session = user, session
         self._exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
-        self._parents = parents
-        self._row_header = row_header.lower().encode("latin-1") if row_header else None
+        self._options = _Wanted(
+            parents, unrouted, row_header.lower().encode("latin-1") if row_header else None
+        )
         self._plan = _plan(Options(kind="request", tracing_sample_rate=sample_rate, table=table))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +98,7 @@ class Middleware:
             recorder.hint()
             return nullcontext()
         scope[_MARK] = True  # an application mounted below may have the middleware, too
-        return _Recorded(self._plan, scope, self._belonging(scope), self._parents, self._row_header)
+        return _Recorded(self._plan, scope, self._belonging(scope), self._options)
 
     def _is_excluded(self, scope: Scope) -> bool:
         path = scope["path"]
@@ -154,30 +158,36 @@ def _plan(options: Options) -> Plan:
     return plan
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What a middleware was told that matters to each request."""
+
+    parents: Parents
+    unrouted: bool
+    row_header: bytes | None
+
+
 class _Recorded:
     """The blocks around a request: whose it is, whose trace it is part of, and its row on the stack."""
 
     def __init__(
-        self,
-        plan: Plan,
-        scope: Scope,
-        belonging: dict[str, str],
-        parents: Parents,
-        row_header: bytes | None,
+        self, plan: Plan, scope: Scope, belonging: dict[str, str], wanted: _Wanted
     ) -> None:
-        self._plan, self._scope, self._row_header = plan, scope, row_header
+        self._plan, self._scope, self._wanted = plan, scope, wanted
         self._belonging: dict[str, Any] = dict(belonging)
         self._foreign: tuple[str, str] | None = None
         self._blocks = ExitStack()
-        if parents != "none":
-            self._find_caller(parents)
+        if wanted.parents != "none":
+            self._find_caller()
 
-    def _find_caller(self, parents: Parents) -> None:
+    def _find_caller(self) -> None:
         said, state = header(self._scope, "traceparent"), header(self._scope, "tracestate")
         caller = traceparent.parse(said, state) if said else None
         if caller is None:
             return
-        if parents == "all" or "-" in caller[1]:  # a row's id has dashes, a span's has none
+        if (
+            self._wanted.parents == "all" or "-" in caller[1]
+        ):  # a row's id has dashes, a span's has none
             self._belonging.update(traceparent=said, tracestate=state)
         else:
             self._foreign = caller
@@ -195,7 +205,7 @@ class _Recorded:
         row = calls.begin(self._plan, (scope["method"], scope["path"], query), {})
         if row:
             self._blocks.callback(calls.leave, row)
-            return _Request(row, scope, self._foreign, self._row_header)
+            return _Request(row, scope, self._foreign, self._wanted)
         active = recorder.active()
         if row is not None and active is not None:  # not sampled, with all that is traced in it
             self._blocks.enter_context(unrecorded(active.enabled))
@@ -210,9 +220,9 @@ class _Request:
     """One request whose row has begun. The row ends with the answer's last byte, not with what runs after it."""
 
     def __init__(
-        self, row: Row, scope: Scope, foreign: tuple[str, str] | None, row_header: bytes | None
+        self, row: Row, scope: Scope, foreign: tuple[str, str] | None, wanted: _Wanted
     ) -> None:
-        self._row, self._scope, self._row_header = row, scope, row_header
+        self._row, self._scope, self._wanted = row, scope, wanted
         self._root_path = str(scope.get("root_path", "")).rstrip("/")
         self._http: dict[str, Any] = {"method": scope["method"]}
         self._ended = self._left = False
@@ -255,9 +265,9 @@ class _Request:
 
     def _started(self, message: Message) -> Message:
         self._http["status_code"] = message["status"]
-        if self._row_header is None:
+        if self._wanted.row_header is None:
             return message
-        given = (self._row_header, self._row.id.encode())
+        given = (self._wanted.row_header, self._row.id.encode())
         return {**message, "headers": [*message.get("headers", ()), given]}
 
     def _end(self, error: BaseException | None, *, complete: bool = False) -> None:
@@ -278,9 +288,16 @@ class _Request:
         with faults.contained("the route of a request could not be found"):
             if route := routes.template(self._scope, self._root_path):
                 http["route"] = route
+        if "route" not in http and self._is_a_strangers():
+            return  # its row is never written
         row._given_name = f"{http['method']} {http.get('route', '(no route)')}"
         row.add_data({"http": http})
         calls.finish(row, None, error or self._complaint())
+
+    def _is_a_strangers(self) -> bool:
+        """Whether it asked for a path that the application does not have; other frameworks' are not known."""
+        known = hasattr(self._scope.get("app"), "routes")
+        return known and self._http.get("status_code") == 404 and not self._wanted.unrouted
 
     def _complaint(self) -> ErrorAnswer | None:
         status = self._http.get("status_code")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from llmwatch.watch.declarations import declared
     from llmwatch.watch.rules import Rule
     from llmwatch.watch.sets import (
+        Api,
         Baseline,
         Check,
         Cost,
@@ -40,6 +41,7 @@ _WHERE = {
     "Absence": _CONDITIONS,
     "AllOf": _CONDITIONS,
     "AnyOf": _CONDITIONS,
+    "Api": _SETS,
     "Baseline": _SETS,
     "Budget": _CONDITIONS,
     "Change": _CONDITIONS,
@@ -65,6 +67,7 @@ __all__ = [
     "Absence",
     "AllOf",
     "AnyOf",
+    "Api",
     "Baseline",
     "Budget",
     "Change",

@@ -21,6 +21,7 @@ from llmwatch.errors import LlmwatchError, SettingsError
 from llmwatch.names import parse_table
 from llmwatch.watch import entries, own_code
 from llmwatch.watch.sets import (
+    Api,
     Baseline,
     Check,
     Cost,
@@ -39,6 +40,7 @@ _FAMILIES: Mapping[str, type[Any]] = {
     "latency": Latency,
     "throughput": Throughput,
     "errors": Errors,
+    "api": Api,
     "cost": Cost,
     "predictions": Predictions,
     "health": Health,

@@ -53,6 +53,8 @@ PREDICTIONS = (
     "predictions/diversity_ratio",
     "predictions/query_length",
 )
+API_TOTAL = "api/total_requests"
+NO_ROUTE = "(no route)"
 CLASSIFICATION = (
     "performance/accuracy",
     "performance/precision",
@@ -94,6 +96,16 @@ def errors(category: str) -> tuple[str, str]:
     ('errors/timeout_count', 'errors/timeout_rate')
     """
     return f"errors/{category}_count", f"errors/{category}_rate"
+
+
+def api(route: str) -> tuple[str, str, str]:
+    """The names of a route's figures; the route is its template, not a path that somebody asked for.
+
+    >>> api("/users/{id}")
+    ('api/users/{id}/latency_ms', 'api/users/{id}/status', 'api/users/{id}/success')
+    """
+    place = f"api/{route.strip('/')}".rstrip("/")
+    return f"{place}/latency_ms", f"{place}/status", f"{place}/success"
 
 
 def degradation(name: str) -> str:

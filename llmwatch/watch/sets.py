@@ -41,6 +41,12 @@ class Errors:
 
 
 @dataclass(frozen=True)
+class Api:
+    """Each route of an API, from the rows of requests (`llmwatch.integrations.asgi`): mean latency, the usual status, and
+    the share that went well."""
+
+
+@dataclass(frozen=True)
 class Cost:
     """Tokens and dollars. What is not known is None; `cost/unpriced_requests` says how many have no price."""
 
@@ -137,7 +143,7 @@ class Kpi:
             )
 
 
-Family = Latency | Throughput | Errors | Cost | Predictions | Health | Quality | Kpi
+Family = Latency | Throughput | Errors | Api | Cost | Predictions | Health | Quality | Kpi
 
 
 @dataclass(frozen=True)
@@ -225,18 +231,22 @@ def _group(told: Any) -> Group:
     return group
 
 
+_FIXED: Mapping[type[Any], tuple[str, ...]] = {
+    Latency: names.LATENCY,
+    Throughput: names.THROUGHPUT,
+    Api: (names.API_TOTAL,),  # and three of each route that there is
+    Predictions: names.PREDICTIONS,
+}
+
+
 def _names(family: Family, window_s: int) -> tuple[str, ...]:
-    if isinstance(family, Latency):
-        return names.LATENCY
-    if isinstance(family, Throughput):
-        return names.THROUGHPUT
+    if isinstance(family, (Latency, Throughput, Api, Predictions)):
+        return _FIXED[type(family)]
     if isinstance(family, Errors):
         categories = dict.fromkeys([*names.CATEGORIES, *family.categories.values()])
         return (*names.ERRORS, *(name for one in categories for name in names.errors(one)))
     if isinstance(family, Cost):
         return (*(names.DAILY if window_s == DAY_S else ()), *names.COST)
-    if isinstance(family, Predictions):
-        return names.PREDICTIONS
     return _declared_names(family)
 
 

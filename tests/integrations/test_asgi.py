@@ -49,7 +49,7 @@ async def answer(question):
     return generate(question)
 
 
-def application(**options):
+def application(**options):  # noqa: C901 - one endpoint a case
     app = FastAPI()
     app.add_middleware(Middleware, **options)
 
@@ -128,6 +128,10 @@ def short(row):
     return row["op_name"].rpartition("/")[2].partition(":")[0]
 
 
+def asked(n: str):
+    return generate(n)
+
+
 def get(app, path, **told):
     return TestClient(app, raise_server_exceptions=False).get(path, **told)
 
@@ -177,7 +181,7 @@ def test_a_layer_that_runs_the_endpoint_in_a_task_of_its_own_does_not_part_them(
     app = FastAPI()
     app.add_middleware(BaseHTTPMiddleware, dispatch=through)
     app.add_middleware(Middleware)
-    app.add_api_route("/ask/{n}", lambda n: generate(n))
+    app.get("/ask/{n}")(asked)
     get(app, "/ask/1")
     assert the_request()["attributes"]["http"]["route"] == "/ask/{n}"
     assert names_below(the_request()) == ["generate"]
@@ -213,8 +217,10 @@ def test_the_route_is_found_where_a_layer_gave_the_router_another_scope(recordin
     assert the_request()["attributes"]["http"]["route"] == "/api/items/{n}"
 
 
-def test_a_path_that_no_route_has_makes_no_name(recording):
+def test_a_path_that_no_route_has_makes_no_row_or_no_name(recording):
     assert get(application(), "/wp-admin/../../etc").status_code == 404
+    assert rows() == []
+    assert get(application(unrouted=True), "/wp-admin/../../etc").status_code == 404
     request = the_request()
     assert "route" not in request["attributes"]["http"]
     assert request["display_name"] == "GET (no route)"

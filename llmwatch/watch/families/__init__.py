@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from llmwatch.watch.families.api import ApiMeasure
 from llmwatch.watch.families.cost import CostMeasure
 from llmwatch.watch.families.errors import ErrorsMeasure
 from llmwatch.watch.families.health import HealthMeasure
@@ -13,6 +14,7 @@ from llmwatch.watch.families.predictions import PredictionsMeasure
 from llmwatch.watch.families.quality import QualityMeasure
 from llmwatch.watch.families.traffic import LatencyMeasure, ThroughputMeasure
 from llmwatch.watch.sets import (
+    Api,
     Cost,
     Errors,
     Family,
@@ -38,6 +40,7 @@ _MEASURES: Mapping[type[Any], Callable[[Any], Any]] = {
     Latency: LatencyMeasure,
     Throughput: lambda _: ThroughputMeasure(),
     Errors: ErrorsMeasure,
+    Api: lambda _: ApiMeasure(),
     Cost: lambda _: CostMeasure(),
     Predictions: PredictionsMeasure,
     Health: HealthMeasure,
