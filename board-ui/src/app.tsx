@@ -3,6 +3,8 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useAnswers } from "./answers";
 import * as api from "./api";
+import { Changed } from "./changed";
+import { IntoDataset } from "./dataset";
 import { Editor } from "./editor";
 import { FilterBar } from "./filters";
 import * as format from "./format";
@@ -69,6 +71,7 @@ function Page({ view, go, tables }: { view: View; go: Go; tables: { project: str
   const [live, setLive] = useState(true);
   const [editing, setEditing] = useState(false);
   const [help, setHelp] = useState(false);
+  const [shown, setShown] = useState<"" | "changed" | "dataset">("");
   const [rowsNote, setRowsNote] = useState("");
   const { theme, flip } = useTheme();
   const searchBox = useRef<HTMLInputElement>(null);
@@ -103,6 +106,8 @@ function Page({ view, go, tables }: { view: View; go: Go; tables: { project: str
   const asked = useMemo(() => panels.filter((panel) => panel.kind !== "note" && panel.kind !== "rows").map((panel) => ({ ...panel, at: undefined })), [panels]);
   const { answers, asking, head, error: askError } = useAnswers(base, question, asked, live ? changed : 0);
 
+  const roots = panels.find((panel) => panel.kind === "rows")?.roots ?? false;
+
   const setFilters = (filters: Filter[]) => go({ filters });
   const addFilters = (chips: Filter[]) => go({ filters: chips.reduce(views.toggled, view.filters) });
   const brush = (start: number, end: number, chips: Filter[] = []) => go({ range: `${start}-${end}`, filters: chips.reduce(views.toggled, view.filters) });
@@ -111,7 +116,7 @@ function Page({ view, go, tables }: { view: View; go: Go; tables: { project: str
   useEffect(() => {
     const keys = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
-      if (event.metaKey || event.ctrlKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return;
+      if (shown || event.metaKey || event.ctrlKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return;
       const acts: Record<string, () => void> = {
         "/": () => searchBox.current?.focus(),
         f: () => filterOpen.current?.(),
@@ -121,6 +126,7 @@ function Page({ view, go, tables }: { view: View; go: Go; tables: { project: str
         t: flip,
         l: () => setLive((old) => !old),
         e: () => setEditing((old) => !old),
+        w: () => setShown("changed"),
         c: () => view.row && go({ against: view.against === view.row ? "" : view.row }, true),
         Escape: () => (help ? setHelp(false) : view.row ? go({ row: "" }) : editing ? setEditing(false) : /-/.test(view.range) ? go({ range: "" }) : undefined),
       };
@@ -156,8 +162,11 @@ function Page({ view, go, tables }: { view: View; go: Go; tables: { project: str
         <button type="button" class={`tool line-${line}`} aria-pressed={live} title={live ? "Rows show as they arrive; pause (l)" : "Paused; go on (l)"} onClick={() => setLive(!live)}>
           <i class="dot" /> {line === "live" ? "Live" : line === "paused" ? "Paused" : "Connecting"}
         </button>
+        <button type="button" class="tool what-changed" aria-label="What changed?" title="Compare these rows with the time before (w)" onClick={() => setShown("changed")}>
+          <Icon name="compare" /> <span>What changed?</span>
+        </button>
         <RangePicker range={range} shown={head?.range ?? [null, null]} onRange={(next) => go({ range: next })} />
-        <More view={view} about={about} onEdit={() => setEditing(!editing)} onHelp={() => setHelp(true)} theme={theme} onTheme={flip} question={question} />
+        <More view={view} about={about} onEdit={() => setEditing(!editing)} onHelp={() => setHelp(true)} onShow={setShown} theme={theme} onTheme={flip} question={question} />
       </header>
       <FilterBar columns={columns} base={base} range={range} filters={view.filters} search={view.search} where={view.where} group={group} searchBox={searchBox} filterOpen={filterOpen} onFilters={setFilters} onSearch={(search) => go({ search }, view.search !== "")} onWhere={(where) => go({ where })} onGroup={(next) => go({ group: next })} />
       <main class="board" aria-busy={asking || !board}>
@@ -182,6 +191,8 @@ function Page({ view, go, tables }: { view: View; go: Go; tables: { project: str
         <RowView base={base} media={`/media/${view.project}`} id={view.row} against={view.against} readOnly={about.read_only} changed={live ? changed : 0} onOpen={open} onAgainst={(against) => go({ against }, true)} onStep={(by) => rows.current?.step(by)} onClose={() => go({ row: "" })} onSaid={(row, said) => rows.current?.said(row, said)} />
       )}
       {editing && board && <Editor key={board.name} base={base} board={board} readOnly={about?.read_only ?? true} onPreview={setBoard} onSaved={(name) => { api.get<About>(base).then(setAbout, () => undefined); go({ board: name, seed: "" }); }} onClose={() => setEditing(false)} />}
+      {shown === "changed" && question && <Changed base={base} question={question} roots={roots} narrowed={question.filters.length > 0 || question.where !== ""} onWhere={(where) => go({ where })} onClose={() => setShown("")} />}
+      {shown === "dataset" && question && <IntoDataset base={base} rows={{ ...question, roots }} what="the rows that are shown (the newest 1,000 at most)" onClose={() => setShown("")} />}
       {help && <Help onClose={() => setHelp(false)} />}
     </div>
   );
@@ -232,11 +243,12 @@ interface MoreProps {
   theme: string;
   question: api.Question | null;
   onEdit: () => void;
+  onShow: (what: "changed" | "dataset") => void;
   onHelp: () => void;
   onTheme: () => void;
 }
 
-function More({ view, theme, question, onEdit, onHelp, onTheme }: MoreProps) {
+function More({ view, about, theme, question, onEdit, onShow, onHelp, onTheme }: MoreProps) {
   const [copied, setCopied] = useState(false);
   const exported = (form: string) => `${views.base(view)}/export.${form}?ask=${encodeURIComponent(JSON.stringify(question ?? {}))}`;
   const share = () => void navigator.clipboard?.writeText(location.href).then(() => { setCopied(true); setTimeout(() => setCopied(false), 1500); });
@@ -245,6 +257,7 @@ function More({ view, theme, question, onEdit, onHelp, onTheme }: MoreProps) {
       {(close) => (
         <>
           <button type="button" class="menu-item" onClick={() => { onEdit(); close(); }}><span><Icon name="pen" /> Edit or save the board</span><kbd>e</kbd></button>
+          {about?.read_only === false && <button type="button" class="menu-item" onClick={() => { onShow("dataset"); close(); }}><span><Icon name="dataset" /> Add these rows to a dataset</span></button>}
           <button type="button" class="menu-item" onClick={share}><span><Icon name={copied ? "check" : "link"} /> {copied ? "Copied" : "Copy a link to this view"}</span></button>
           <a class="menu-item" href={exported("csv")} download onClick={close}><span><Icon name="export" /> Export as CSV</span></a>
           <a class="menu-item" href={exported("jsonl")} download onClick={close}><span><Icon name="export" /> Export as JSON lines</span></a>

@@ -7,6 +7,7 @@ const KEYS: [string, string][] = [
   ["Esc", "close, then back to the board's own range"],
   ["/", "search in texts"],
   ["f", "add a filter"],
+  ["w", "what changed: these rows against the time before, or all others"],
   ["c", "pin the open row to compare with another"],
   ["l", "pause, go on"],
   ["e", "edit or save the board"],

@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import * as api from "./api";
 import { Conversation, messagesOf } from "./conversation";
+import { IntoDataset } from "./dataset";
 import { Compared } from "./diff";
 import { Feedback } from "./feedback";
 import * as format from "./format";
@@ -104,8 +105,9 @@ export function Status({ status }: { status: string }) {
   return <span class={`status status-${["success", "error", "running"].includes(status) ? status : "other"}`}>{format.visible(status)}</span>;
 }
 
-function Tools({ row, against, onAgainst }: Props & { row: WholeRow }) {
+function Tools({ base, readOnly, row, against, onAgainst }: Props & { row: WholeRow }) {
   const [copied, setCopied] = useState(false);
+  const [adding, setAdding] = useState(false);
   const copy = () => {
     void navigator.clipboard?.writeText(location.href).then(() => {
       setCopied(true);
@@ -117,6 +119,12 @@ function Tools({ row, against, onAgainst }: Props & { row: WholeRow }) {
       <button type="button" class="tool" aria-pressed={against === row.id} title="Pin this row, then open another to compare (c)" onClick={() => onAgainst(against === row.id ? "" : row.id)}>
         <Icon name="compare" /> {against === row.id ? "Pinned" : "Compare"}
       </button>
+      {!readOnly && (
+        <button type="button" class="tool" title="Add this row to a dataset, its correction as what is expected" onClick={() => setAdding(true)}>
+          <Icon name="dataset" /> Dataset
+        </button>
+      )}
+      {adding && <IntoDataset base={base} rows={{ ids: [row.id] }} what="this row" onClose={() => setAdding(false)} />}
       <button type="button" class="tool" onClick={copy}>
         <Icon name={copied ? "check" : "link"} /> {copied ? "Copied" : "Link"}
       </button>

@@ -12,7 +12,21 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from llmwatch import settings as settings_
-from llmwatch.board import asks, export, live, media, pages, passes, rows, saved, says, seeds, spec
+from llmwatch.board import (
+    asks,
+    compare,
+    datasets,
+    export,
+    live,
+    media,
+    pages,
+    passes,
+    rows,
+    saved,
+    says,
+    seeds,
+    spec,
+)
 from llmwatch.board.answers import answer, encoded, safely, told
 from llmwatch.board.changes import mark
 from llmwatch.board.choice import Choice, choose
@@ -51,7 +65,9 @@ def make_app(
         yield
         desk.close()
 
-    served = routes(desk)
+    from llmwatch.watch.sinks import prometheus
+
+    served = [prometheus.mounted(store, desk.settings), *routes(desk)]
     if not read_only:
         served.append(Mount("/", app=_TraceServer(store, desk.settings)))
     app = Starlette(routes=served, lifespan=lifespan)
@@ -106,6 +122,8 @@ def routes(desk: Desk) -> list[Any]:
         at(f"{of_table}/seeds/{{name}}", seeded),
         at(f"{of_table}/boards/{{name}}", board, "GET", "PUT"),
         at(f"{of_table}/check", checked, "POST"),
+        at(f"{of_table}/changed", changed, "POST"),
+        at(f"{of_table}/datasets", in_datasets, "GET", "POST"),
         at("/media/{entity}/{project}/{name:path}", picture),
         at("/static/{name}", static),
         *(at(path, index) for path in ("/", "/{entity}/{project}", "/{entity}/{project}/{table}")),
@@ -338,6 +356,11 @@ async def values(desk: Desk, request: Request) -> Response:
     return answer(await desk.run(asks.ask, source, panel, choice, reader=source.reader))
 
 
+async def changed(desk: Desk, request: Request) -> Response:
+    source, asked = _source(desk, request), await _asked(request)
+    return answer(await desk.run(compare.changed, source, asked, reader=source.reader))
+
+
 async def exported(desk: Desk, request: Request) -> Response:
     from starlette.responses import StreamingResponse
 
@@ -374,6 +397,23 @@ async def say(desk: Desk, request: Request) -> Response:
             "said": (await desk.run(pages.said_about, source, [[row_id]])).get(row_id, []),
         }
     )
+
+
+async def in_datasets(desk: Desk, request: Request) -> Response:
+    source = _source(desk, request)
+    if request.method == "GET":
+        named = partial(datasets.names, source=source)
+        return answer({"names": await desk.run(lambda: named(desk.trace_server()))})
+    _may_write(desk)
+    return answer(await desk.run(_into_dataset, desk, source, await _asked(request)))
+
+
+def _into_dataset(desk: Desk, source: Source, asked: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(asked.get("ids"), list):
+        ids = [str(row_id) for row_id in asked["ids"]]
+    else:
+        ids = datasets.chosen(source, choose(source, asked), roots=bool(asked.get("roots")))
+    return datasets.add(desk.trace_server(), source, str(asked.get("name") or ""), ids)
 
 
 async def take_back(desk: Desk, request: Request) -> Response:

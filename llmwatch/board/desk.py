@@ -39,6 +39,7 @@ class Desk:
         self._holding = threading.Lock()
         self._readers: dict[str, Reader] = {}
         self._sources: dict[tuple[str, str], Source] = {}
+        self._trace_server: Any = None
         self._threads = ThreadPoolExecutor(THREADS, "llmwatch-board")
 
     def source(self, entity: str, project: str, table: str) -> Source:
@@ -92,6 +93,15 @@ class Desk:
             for project in self.store.projects()
             for table in project.tables()
         ]
+
+    def trace_server(self) -> Any:
+        """Weave's trace server over the store, for what is an object of Weave's; it takes a second to import."""
+        from llmwatch.backend.server import LocalTraceServer
+
+        with self._lock:
+            if self._trace_server is None:
+                self._trace_server = LocalTraceServer(self.store, self.settings)
+            return self._trace_server
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

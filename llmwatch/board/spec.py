@@ -13,6 +13,7 @@ from llmwatch.board import measures
 from llmwatch.errors import InvalidBoard
 
 if TYPE_CHECKING:
+    from llmwatch.board.publish import Published
     from llmwatch.store import Project
 
 FORMAT = 1
@@ -189,6 +190,15 @@ class Board:
         from llmwatch.board import saved
 
         return saved.load(cls(name, table)._project(store), name)
+
+    def publish(self, *, store: str | Path | None = None, wandb: bool | None = None) -> Published:
+        """Save the board as a Weave saved view of its table, in the store and, where the project is sent there, at W&B.
+
+        At W&B there is a workspace over the logged metrics too. `wandb=True` publishes there though rows are not sent.
+        """
+        from llmwatch.board.publish import publish
+
+        return publish(self, store=store, wandb=wandb)
 
     def _project(self, store: str | Path | None) -> Project:
         from llmwatch.names import parse_table

@@ -356,3 +356,33 @@ def test_axe_finds_no_serious_fault(board, browser, theme, opened):
     )
     context.close()
     assert found == []
+
+
+def test_what_changed_is_a_key_away_and_a_cause_is_a_filter(board, open_page):
+    page = open_page(f"{board}{TRACES}?range=all")
+    page.keyboard.press("w")
+    dialog = page.get_by_role("dialog", name="What changed?")
+    dialog.locator(".outcomes li", has_text="latency").wait_for()
+    dialog.locator(".causes button:not([disabled])").first.click()
+    page.wait_for_url(re.compile("where="))
+    settled(page)
+    page.get_by_role("button", name="What changed?").click()
+    dialog.get_by_role("button", name="With all other rows").click()
+    dialog.locator(".outcomes li, .wrong, p").first.wait_for()
+
+
+def test_a_row_and_the_rows_that_are_shown_go_into_a_dataset(board, open_page):
+    page = open_page(f"{board}{TRACES}?{chips(('status', '=', 'success'))}")
+    page.locator(".line").first.click()
+    page.locator(".row-view").get_by_role("button", name="Dataset").click()
+    dialog = page.get_by_role("dialog", name="Add to a dataset")
+    dialog.get_by_label("Dataset", exact=True).fill("golden")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    dialog.get_by_role("status").get_by_text("1 added").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="More").click()
+    page.get_by_text("Add these rows to a dataset").click()
+    dialog.get_by_label("Dataset", exact=True).fill("golden")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    dialog.get_by_role("status").get_by_text("in golden now").wait_for()
