@@ -56,9 +56,12 @@ def application(
     token: str | None = None,
     max_body: int = guard.MAX_BODY,
 ) -> guard.App:
-    """The trace server alone, behind the guard."""
+    """The trace server behind the guard, and metrics for Prometheus at /metrics."""
+    from llmwatch.watch.sinks import prometheus
+
     app = Starlette(
-        routes=routes(store, settings), exception_handlers={404: _no_such_path, 405: _no_such_path}
+        routes=[prometheus.mounted(store, settings), *routes(store, settings)],
+        exception_handlers={404: _no_such_path, 405: _no_such_path},
     )
     return guard.guarded(app, hosts=hosts, token=token, max_body=max_body)
 

@@ -105,6 +105,13 @@ def route(
     return Route(path, endpoint=_Endpoint(exporter), methods=["GET"])
 
 
+def mounted(store: Store, settings: Settings) -> Route:
+    """The route in an application of ours, which stands behind the guard. Counting begins when it is asked first."""
+    from starlette.routing import Route
+
+    return Route(PATH, endpoint=_WhenAsked(Exporter(store, settings)), methods=["GET"])
+
+
 def application(
     exporter: Exporter, *, hosts: Collection[str] | None = None, token: str | None = None
 ) -> App:
@@ -190,6 +197,18 @@ class _Endpoint:
         accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
         body, content_type = await asyncio.to_thread(self._exporter.exposition, accept)
         await _answer(send, 200, body, content_type)
+
+
+class _WhenAsked(_Endpoint):
+    """Beside other things: where the library is missing, only who asks for metrics is told."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            _format("")
+        except MissingExtra as error:
+            await _answer(send, 501, f"{error}\n".encode(), "text/plain; charset=utf-8")
+            return
+        await super().__call__(scope, receive, send)
 
 
 async def _answer(send: Any, status: int, body: bytes, content_type: str) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
+from starlette.testclient import TestClient
 
 import llmwatch
 from llmwatch import clock, settings, traced
+from llmwatch.board.server import guarded_app
 from llmwatch.errors import SettingsError
+from llmwatch.serve.app import application
 from llmwatch.stream import events
 from llmwatch.stream.table import StreamTable
 from llmwatch.testing import temporary_store
@@ -246,3 +250,28 @@ async def _get(app):
     }  # fmt: skip
     await app(scope, receive, send)
     return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
+
+
+@pytest.mark.parametrize("served", ["board", "serve"])
+def test_the_board_and_the_server_have_it_behind_their_guard(store, served):
+    token = "a token that nobody guesses"
+    app = guarded_app(store, settings.current(), token=token) if served == "board" else application(
+        store, settings.current(), token=token
+    )  # fmt: skip
+    log(store, latency_ms=10.0)
+    asking = TestClient(app, base_url="http://127.0.0.1")
+    assert asking.get("/metrics").status_code == 401
+    known = {"authorization": f"Bearer {token}"}
+    assert "inference_requests_total{" not in asking.get("/metrics", headers=known).text
+    log(store, latency_ms=10.0)
+    found = asking.get("/metrics", headers=known)
+    assert (found.status_code, "inference_requests_total{" in found.text) == (200, True)
+    assert asking.get("/metrics", headers={**known, "host": "evil.example"}).status_code >= 400
+
+
+def test_without_the_library_only_who_asks_for_metrics_is_told(store, monkeypatch):
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    asking = TestClient(application(store, settings.current()), base_url="http://127.0.0.1")
+    found = asking.get("/metrics")
+    assert (found.status_code, 'pip install "llmwatch[prometheus]"' in found.text) == (501, True)
+    assert asking.get("/health").status_code == 200

@@ -55,11 +55,14 @@ def queries():
     reason="there is no prometheus: apt-get install prometheus, or apt-get download it, unpack it with dpkg -x, "
     "and name the program in PROMETHEUS",
 )
-def test_a_real_prometheus_answers_every_query_of_the_dashboard(tmp_path):
+@pytest.mark.parametrize(
+    "served", ["watch --prometheus 127.0.0.1:{}", "board --no-open --port {}", "serve --port {}"]
+)
+def test_a_real_prometheus_answers_every_query_of_the_dashboard(tmp_path, served):
     with temporary_store(project="shop") as store:
         port = free_port()
         with (
-            watching(store, port),
+            serving(store, port, served),
             prometheus(tmp_path, port) as ask,
         ):
             trace_id = traced_call(store)
@@ -107,14 +110,14 @@ def record(store, n):
 
 
 @contextmanager
-def watching(store, port):
-    """`llmwatch watch --prometheus`, as a person starts it."""
+def serving(store, port, served):
+    """What has the endpoint, as a person starts it."""
     StreamTable("shop/traces", store=store.root).log({"question": "before"})
-    command = [sys.executable, "-m", "llmwatch", "watch", "--store", str(store.root)]
+    name, *options = served.format(port).split()
+    command = [sys.executable, "-m", "llmwatch", name, "--store", str(store.root), *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "LLMWATCH_WORKER": "false"}
     with subprocess.Popen(
-        [*command, "--prometheus", f"127.0.0.1:{port}"], env=environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as running:  # fmt: skip
         try:
             until(lambda: b"inference_requests" in get(f"http://127.0.0.1:{port}/metrics"))
