@@ -122,35 +122,37 @@ class _Gpus:
     """NVIDIA's GPUs by NVML; none where its library or a driver is not there."""
 
     def __init__(self) -> None:
-        self._handles: list[Any] = []
+        self._handles: dict[int, Any] = {}
         with suppress(ImportError):
             import pynvml
 
             self._nvml = pynvml
             with suppress(pynvml.NVMLError):
                 pynvml.nvmlInit()
-                count = pynvml.nvmlDeviceGetCount()
-                self._handles = [pynvml.nvmlDeviceGetHandleByIndex(n) for n in range(count)]
+                for number in range(pynvml.nvmlDeviceGetCount()):
+                    with suppress(pynvml.NVMLError):  # a card that fell off the bus
+                        self._handles[number] = pynvml.nvmlDeviceGetHandleByIndex(number)
 
     def read(self) -> Values:
         return {
             gpu(number, name): value
-            for number, handle in enumerate(self._handles)
+            for number, handle in self._handles.items()
             for name, value in self._of(handle)
         }
 
     def _of(self, handle: Any) -> Iterator[tuple[str, float]]:
         nvml = self._nvml
-        with suppress(nvml.NVMLError):  # each card has its own gaps
+        gaps = (nvml.NVMLError, TypeError, ZeroDivisionError)  # each card has its own
+        with suppress(*gaps):
             yield "percent", float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-        with suppress(nvml.NVMLError):
+        with suppress(*gaps):
             memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-            yield "memory_percent", 100 * memory.used / memory.total
             yield "memory_used_bytes", float(memory.used)
-        with suppress(nvml.NVMLError):
+            yield "memory_percent", 100 * memory.used / memory.total
+        with suppress(*gaps):
             sensor = nvml.NVML_TEMPERATURE_GPU
             yield "temperature_c", float(nvml.nvmlDeviceGetTemperature(handle, sensor))
-        with suppress(nvml.NVMLError):
+        with suppress(*gaps):
             yield "power_w", nvml.nvmlDeviceGetPowerUsage(handle) / 1000
 
 

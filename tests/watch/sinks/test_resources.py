@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -83,3 +85,83 @@ def test_a_wrong_option_is_said_with_its_file(asked, tmp_path):
     (tmp_path / "llmwatch.toml").write_text("[watch.system]\nevry = 1\n", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"no evry in \[watch.system\] \(.*llmwatch.toml"):
         options.system()
+
+
+class Nvml:
+    """The parts of NVIDIA's library that are called, on a machine with these cards; a card without something says so."""
+
+    NVML_TEMPERATURE_GPU = 0
+
+    class NVMLError(Exception):
+        pass
+
+    def __init__(self, *cards, works=True):
+        self._cards, self._works = cards, works
+
+    def nvmlInit(self):  # noqa: N802 - its names are NVIDIA's
+        if not self._works:
+            raise self.NVMLError("Driver Not Loaded")
+
+    def nvmlDeviceGetCount(self):  # noqa: N802
+        return len(self._cards)
+
+    def nvmlDeviceGetHandleByIndex(self, number):  # noqa: N802
+        if self._cards[number] is None:
+            raise self.NVMLError("GPU is lost")
+        return self._cards[number]
+
+    def __getattr__(self, name):
+        def ask(card, *_):
+            if name not in card:
+                raise self.NVMLError("Not Supported")
+            return card[name]
+
+        return ask
+
+
+CARD = {
+    "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=40),
+    "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=3, total=4),
+    "nvmlDeviceGetTemperature": 61,
+    "nvmlDeviceGetPowerUsage": 70_500,
+}
+
+
+def gpus(tmp_path, monkeypatch, nvml):
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    found = resources.Resources(tmp_path).read(0.0)
+    return {name: value for name, value in found.items() if name.startswith("system/gpu")}
+
+
+def test_gpus_are_read_card_by_card_each_with_its_own_gaps(tmp_path, monkeypatch):
+    found = gpus(tmp_path, monkeypatch, Nvml(CARD, {"nvmlDeviceGetTemperature": 33}))
+    assert found == {
+        "system/gpu_0_percent": 40.0,
+        "system/gpu_0_memory_percent": 75.0,
+        "system/gpu_0_memory_used_bytes": 3.0,
+        "system/gpu_0_temperature_c": 61.0,
+        "system/gpu_0_power_w": 70.5,
+        "system/gpu_1_temperature_c": 33.0,
+    }
+
+
+@pytest.mark.parametrize(
+    "nvml", [None, Nvml(CARD, works=False), Nvml()], ids=["no library", "no driver", "no card"]
+)
+def test_where_no_gpu_can_be_read_there_is_no_name_of_one(tmp_path, monkeypatch, nvml):
+    assert gpus(tmp_path, monkeypatch, nvml) == {}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"nvmlDeviceGetMemoryInfo": SimpleNamespace(used=0, total=0)},
+        {"nvmlDeviceGetPowerUsage": None},
+        None,
+    ],
+    ids=["no memory", "no number", "lost"],
+)
+def test_a_card_that_says_nonsense_takes_nothing_from_the_others(tmp_path, monkeypatch, broken):
+    found = gpus(tmp_path, monkeypatch, Nvml(broken, CARD))
+    assert found["system/gpu_1_percent"] == 40.0
+    assert not [name for name in found if name.startswith("system/gpu_0") and "used" not in name]
