@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmwatch import clock
 from llmwatch.backend import wire
+from llmwatch.forward import options
 from llmwatch.forward import calls
 from llmwatch.forward.sampler import AdaptiveSampler
 from llmwatch.store import EVENTS
@@ -42,7 +43,9 @@ def estimate(
     """By table, the events as one; from the last day's records."""
     reader = Reader(project, settings)
     try:
-        tables = [_of_table(reader, project, table, sampler) for table in project.tables()]
+        tables = [
+            _of_table(reader, project, table, sampler) for table in options.tables_of(project)
+        ]
         return [*tables, _of_events(reader)]
     finally:
         reader.close()

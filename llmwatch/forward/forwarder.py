@@ -136,7 +136,7 @@ class Forwarder:
             self.state.note("project", json.dumps({"for": self._wish(), "id": there}))
         worked = self._delete()
         worked |= self._lane(lanes.OBJECTS, self._take_published)
-        for table in self.project.tables():
+        for table in options.tables_of(self.project):
             worked |= self._lane(table, lambda rows, t=table: self._take_rows(rows, t))  # type: ignore[misc]
         worked |= self._send_sampled(settle=settle)
         worked |= self._lane(EVENTS, self._take_events)
@@ -316,7 +316,7 @@ class Forwarder:
     # --- lanes ------------------------------------------------------------------------------
 
     def _tables(self) -> list[str]:
-        return [lanes.OBJECTS, *self.project.tables(), EVENTS]
+        return [lanes.OBJECTS, *options.tables_of(self.project), EVENTS]
 
     def _follower(self, table: str) -> Follower:
         if table not in self._followers:

@@ -9,12 +9,20 @@ from llmwatch.errors import SettingsError
 
 if TYPE_CHECKING:
     from llmwatch.forward.sampler import AdaptiveSampler
+    from llmwatch.store import Project
 
 NAME = "forward"
 """The forwarder's name among the followers of a table."""
 BACKLOG_GB = 5.0
 """How much of the store rows that wait for W&B may keep from the retention."""
+HERE_ONLY = frozenset({"metrics", "alerts", "drift"})
+"""Tables of what the worker computes from rows: W&B gets the rows, and metrics by a wandb run when one is asked for."""
 _KNOWN = ("sampler", "backlog_gb")
+
+
+def tables_of(project: Project) -> list[str]:
+    """Those whose rows are sent."""
+    return [table for table in project.tables() if table not in HERE_ONLY]
 
 
 def chosen(sampler: AdaptiveSampler | None) -> dict[str, Any]:

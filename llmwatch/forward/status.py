@@ -107,7 +107,7 @@ def _behind(project: Project, settings: Settings) -> dict[str, int]:
     reader = RecordedReader(project, settings)
     found = {}
     try:
-        for table in [*project.tables(), OBJECTS, EVENTS]:
+        for table in [*options.tables_of(project), OBJECTS, EVENTS]:
             follower = Follower(project, table, options.NAME, settings, reader=reader)
             found[table] = follower.lag()
             follower.close()

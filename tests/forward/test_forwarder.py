@@ -91,6 +91,15 @@ def test_a_logged_row_is_a_call_named_after_its_table(sending):
     assert call["inputs"] == {"id": 7, "status": "ok", "nothing": None, "nested": {"a": [1]}}
 
 
+def test_what_the_worker_computes_stays_here(sending):
+    for table in ("metrics", "alerts", "drift", "answers"):
+        sending.table(table).log({"n": 1})
+    sending.send_all()
+    [call] = sending.calls.values()
+    assert call["op_name"].endswith("StreamTable/answers")
+    assert sending.forwarder.lag() == 0
+
+
 def test_an_image_arrives_as_weave_content_with_its_caption(sending):
     image = pytest.importorskip("PIL.Image")
     picture = image.new("RGB", (5, 4), (1, 2, 3))
