@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmwatch import clock
 from llmwatch.backend import wire
-from llmwatch.forward import options
-from llmwatch.forward import calls
+from llmwatch.forward import calls, options
 from llmwatch.forward.sampler import AdaptiveSampler
 from llmwatch.store import EVENTS
 from llmwatch.stream.columns import quoted
