@@ -211,9 +211,10 @@ def _patch_integrations() -> None:
     """As `weave.init` does: libraries that are imported, and those that will be."""
     from weave.integrations.patch import implicit_patch, register_import_hook
 
-    from llmwatch.backend import streamed_logprobs
+    from llmwatch.backend import langchain_attributes, streamed_logprobs
 
     streamed_logprobs.install()
+    langchain_attributes.install()
     implicit_patch()
     register_import_hook()
 
