@@ -112,7 +112,7 @@ def columns(seed: int, count: int) -> tuple[Rows, list[Facet], np.ndarray]:
     facets += [Facet(name, f'r."{name}"', "number") for name in numbers]
     made = Rows(
         count,
-        1.0,
+        (1.0, 1.0),
         "users",
         np.arange(count),
         Blocks.named(users),

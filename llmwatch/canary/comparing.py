@@ -189,10 +189,6 @@ class _Read:
         joins = reading.joined(self.table, [], [pillar.metric for pillar in self.pillars])
         return f"{joins} WHERE {self.condition}"
 
-    @property
-    def _tables(self) -> list[str]:
-        return reading.tables(self.table, [pillar.metric for pillar in self.pillars])
-
     def arms(self) -> dict[tuple[str, int], Sums]:
         """For each version and pillar its sums."""
         values = ", ".join(f"{pillar.sql} AS v{n}" for n, pillar in enumerate(self.pillars))
@@ -206,7 +202,7 @@ class _Read:
         rows = f"SELECT {self.version} AS arm, {self.unit} AS unit, {values} FROM {self._from}"
         sql = f"SELECT arm, {sums} FROM (SELECT arm, unit, {each} FROM ({rows}) GROUP BY arm, unit) GROUP BY arm"
         made = {}
-        for arm, *numbers in self.reader.execute(sql, (), self._tables).rows:
+        for arm, *numbers in self.reader.execute(sql, (), reading.tables(self.table)).rows:
             for n in range(len(self.pillars)):
                 made[arm, n] = Sums(*(float(value or 0) for value in numbers[6 * n : 6 * n + 6]))
         return made
@@ -224,7 +220,9 @@ class _Read:
                 "users": users,
                 **{str(n): values[3 * n : 3 * n + 3] for n in range(len(self.pillars))},
             }
-            for arm, rows, users, *values in self.reader.execute(sql, (), self._tables).rows
+            for arm, rows, users, *values in self.reader.execute(
+                sql, (), reading.tables(self.table)
+            ).rows
         }
 
     def in_both(self) -> int:

@@ -65,7 +65,7 @@ def changed(
     sides = apart(before, after)
     with reader_of(where, table, store) as (reader, name):
         table_of(reader, name)
-        reader.check_conditions(name, sorted({side.where for side in sides if side.where}))
+        reading.check(reader, name, [side.where for side in sides])
         return _Comparison(reader, name, sides, every_call, by, alpha, texts, most_rows).changes()
 
 
@@ -165,8 +165,9 @@ class _Comparison:
         for side, count in zip(("before", "after"), counts, strict=True):
             if count < FEWEST_ROWS:
                 yield f"Not enough data: {side} has {count:,} rows, {FEWEST_ROWS - count:,} more are needed."
-        if rows.share < 1:
-            yield f"Read {rows.share:.1%} of the rows: whole {rows.by}, drawn by chance."
+        for side, share in zip(("before", "after"), rows.shares, strict=True):
+            if share < 1:
+                yield f"Read {share:.1%} of the rows {side}: whole {rows.by}, drawn by chance."
 
     def _made(
         self,

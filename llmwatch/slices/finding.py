@@ -73,8 +73,7 @@ def find(
     with reader_of(where, table, store) as (reader, name):
         table_of(reader, name)
         selection = selected(chosen.rows)
-        if selection.where:
-            reader.check_conditions(name, [selection.where])
+        reading.check(reader, name, [selection.where])
         return _Finding(reader, name, selection, chosen).slices()
 
 
@@ -224,8 +223,8 @@ class _Finding:
         ]
 
     def _notes(self, rows: Rows, searches: Sequence[tuple[Metric, Any, Search]]) -> Iterator[str]:
-        if rows.share < 1:
-            yield f"Read {rows.share:.1%} of the rows: whole {rows.by}, drawn by chance."
+        if rows.shares[1] < 1:
+            yield f"Read {rows.shares[1]:.1%} of the rows: whole {rows.by}, drawn by chance."
         if rows.count > prompts.MOST and self.options.texts and self.options.columns is None:
             yield f"Prompts of more than {prompts.MOST:,} rows are not read: no slice by language or kind of prompt."
         for metric, known, _ in searches:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmwatch.drift.reading import table_of
-from llmwatch.errors import SettingsError
+from llmwatch.errors import QueryRefused, SettingsError
 from llmwatch.slices.contrast import Blocks
 from llmwatch.slices.facets import LONGEST, Facet
 from llmwatch.slices.metrics import Metric
@@ -49,7 +49,8 @@ class Rows:
     """The rows that were read: what each facet says of them, and the numbers of each metric (NaN where unknown)."""
 
     count: int
-    share: float
+    shares: tuple[float, float]
+    """Of the rows of each side, about the share that was read; where there are no sides, the second says it."""
     by: str
     ids: npt.NDArray[Any]
     blocks: Blocks
@@ -83,37 +84,49 @@ def conditions(selected: str, *, every_call: bool) -> str:
 def read(reader: Reader, wanted: Wanted) -> Rows:
     """The rows. A sample is of whole users (or sessions), drawn by the hash of their names: the same ones each time."""
     who = _who(reader, wanted.table)
-    total, by = _counted(reader, wanted, who)
+    counts, by = _counted(reader, wanted, who)
+    shares = _shares(counts, wanted.most_rows)
     owner = _owner(who, by)
-    share = min(1.0, wanted.most_rows / total) if total else 1.0
     fields = {"id": 'r."llmwatch id"', "at": 'epoch_us(r."llmwatch ts")', "owner": f"hash({owner})"}
-    fields["session"] = f"hash({who['sessions']})"
+    fields["session"] = f"hash({_owner(who, 'sessions')})"
     fields |= {f"f{n}": _shown(facet) for n, facet in enumerate(wanted.facets)}
     fields |= {f"m{n}": metric.sql for n, metric in enumerate(wanted.metrics)}
-    if wanted.side is not None:
-        fields["side"] = wanted.side
-    sampled = f" AND hash({owner}) % {_PARTS} < {round(share * _PARTS)}" if share < 1 else ""
+    fields["side"] = wanted.side or "true"
+    drawn = f" AND {_drawn(owner, shares, fields['side'])}" if min(shares) < 1 else ""
     selected = ", ".join(f"{sql} AS {name}" for name, sql in fields.items())
-    sql = f"SELECT {selected} FROM {joined(wanted.table, wanted.facets, wanted.metrics)} WHERE {wanted.condition}{sampled}"
-    found = reader.arrays(sql, (), tables(wanted.table, wanted.metrics))
-    return _rows(found, wanted, by, total)
+    sql = f"SELECT {selected} FROM {joined(wanted.table, wanted.facets, wanted.metrics)} WHERE {wanted.condition}{drawn}"
+    return _rows(reader.arrays(sql, (), tables(wanted.table)), wanted, by, shares)
 
 
-def _counted(reader: Reader, wanted: Wanted, who: dict[str, str]) -> tuple[int, str]:
-    """How many rows there are, and what they are put together by."""
+def _shares(counts: tuple[int, int], most: int) -> tuple[float, float]:
+    """Of each side, the share that is read: a small side whole, and of both together at most so many rows."""
+    smaller = min(counts[0], counts[1], most // 2)
+    first, second = (min(count, max(most // 2, most - smaller)) for count in counts)
+    return first / max(1, counts[0]), second / max(1, counts[1])
+
+
+def _drawn(owner: str, shares: tuple[float, float], side: str) -> str:
+    limits = [round(share * _PARTS) for share in shares]
+    return f"hash({owner}) % {_PARTS} < CASE WHEN {side} THEN {limits[1]} ELSE {limits[0]} END"
+
+
+def _counted(reader: Reader, wanted: Wanted, who: dict[str, str]) -> tuple[tuple[int, int], str]:
+    """How many rows there are of each side, and what they are put together by."""
     of = ", ".join(f"count({sql}), approx_count_distinct({sql})" for sql in who.values())
-    sql = f"SELECT count(*), {of} FROM {source(wanted.table)} WHERE {wanted.condition}"
-    (total, *counted) = reader.execute(sql, (), [wanted.table]).rows[0]
+    second = f"count(*) FILTER ({wanted.side or 'true'})"
+    sql = f"SELECT count(*), {second}, {of} FROM {source(wanted.table)} WHERE {wanted.condition}"
+    (total, after, *counted) = reader.execute(sql, (), tables(wanted.table)).rows[0]
+    counts = total - after, after
     if wanted.by is not None:
         if wanted.by not in BY:
             raise SettingsError(f"rows are put together by {', '.join(BY)}, not by {wanted.by!r}")
-        return total, wanted.by
+        return counts, wanted.by
     found = dict(zip(who, zip(counted[::2], counted[1::2], strict=True), strict=True))
     for name in wanted.order:
         rows, different = found.get(name, (total, total))
         if name == "rows" or (different >= FEWEST and 2 * rows >= total):
-            return total, name
-    return total, "rows"
+            return counts, name
+    return counts, "rows"
 
 
 def units(reader: Reader, table: str, condition: str, by: str | None) -> tuple[str, str]:
@@ -133,9 +146,9 @@ def _owner(who: dict[str, str], by: str) -> str:
 
 
 def _within(sessions: Any, count: int) -> Blocks:
-    """By session, where rows have one; `hash` makes a number of NULL too, which is the most frequent then."""
-    names = np.ma.getdata(sessions)
-    return Blocks.named(names) if len(np.unique(names)) >= FEWEST else Blocks.each(count)
+    """By session, where rows have one."""
+    made = Blocks.named(np.ma.getdata(sessions))
+    return made if FEWEST <= made.count < count else Blocks.each(count)
 
 
 def _shown(facet: Facet) -> str:
@@ -165,24 +178,41 @@ def _traces(table: str) -> str:
     )
 
 
-def tables(table: str, metrics: Sequence[Metric]) -> list[str]:
-    """The tables that metrics are read from."""
-    return [table, *([EVENTS] if any(metric.events for metric in metrics) else [])]
+def tables(table: str) -> list[str]:
+    """The table and what was said about its rows, which a person's condition may ask for too."""
+    return [table, EVENTS]
 
 
-def _rows(found: dict[str, Any], wanted: Wanted, by: str, total: int) -> Rows:
+def check(reader: Reader, table: str, conditions: Sequence[str | None]) -> None:
+    """`QueryRefused` unless each is one condition over columns that the table has."""
+    import duckdb
+
+    asked = [condition for condition in conditions if condition]
+    reader.check_conditions(table, asked)
+    for condition in asked:
+        try:
+            reader.execute(
+                f"SELECT 1 FROM {source(table)} WHERE {condition} LIMIT 0", (), tables(table)
+            )
+        except duckdb.Error as error:
+            raise QueryRefused(
+                f"the condition {condition!r} cannot be asked of {table}: {error}"
+            ) from None
+
+
+def _rows(found: dict[str, Any], wanted: Wanted, by: str, shares: tuple[float, float]) -> Rows:
     count = len(found["id"])
     owner = np.ma.getdata(found["owner"])
     rows = Rows(
         count,
-        count / total if total else 1.0,
+        shares,
         by,
         np.ma.getdata(found["id"]),
         Blocks.each(count) if by == "rows" else Blocks.named(owner),
         _within(found["session"], count) if by != "rows" else Blocks.each(count),
         values={m.name: numbers(found[f"m{n}"]) for n, m in enumerate(wanted.metrics)},
         times=np.ma.getdata(found["at"]),
-        side=np.ma.getdata(found["side"]).astype(bool) if wanted.side else None,
+        side=np.ma.getdata(found["side"]).astype(bool),
     )
     for n, facet in enumerate(wanted.facets):
         if facet.kind == "number":

@@ -131,7 +131,8 @@ class Search:
         size = len(self.score)
         single = np.diag(n)
         enough = (n >= self.least) & (size - n >= self.least)
-        facets = np.array([hash(level.facet.name) for level in self.levels])
+        names = [level.facet.name for level in self.levels]
+        facets = np.array([names.index(name) for name in names])
         apart = facets[:, None] != facets[None, :]
         smaller = np.minimum(single[:, None], single[None, :])
         pairs = enough & apart & (n <= _NEARLY_ALL * smaller) & np.triu(np.ones((k, k), bool), 1)

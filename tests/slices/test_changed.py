@@ -156,6 +156,14 @@ def test_a_reader_that_was_given_stays_open(store):
     reader.close()
 
 
+def test_of_much_before_a_part_is_read_and_of_little_after_all(store):
+    log(rows(ALL))
+    found = changed("bot", "chats", after=(at(ALL - 200), None), texts=False, most_rows=800)
+    assert found.rows[1] == 200
+    assert 400 < found.rows[0] < 800
+    assert "rows before: whole sessions, drawn by chance" in found.notes[0]
+
+
 def test_too_few_rows_say_how_many_are_missing(store):
     log(rows(200))
     found = changed("bot", "chats", before=(at(0), at(190)), after=(at(190), None), texts=False)
@@ -188,6 +196,7 @@ def test_what_is_hostile_is_shown_as_text(store):
         ({"after": ("yesterday", None)}, SettingsError),
         ({"after": (at(0), None), "alpha": 0}, SettingsError),
         ({"after": {"where": 5}}, SettingsError),
+        ({"after": "nonsense = 1"}, QueryRefused),
     ],
 )
 def test_bad_input_is_a_clear_error(store, sides, error):

@@ -95,7 +95,7 @@ def test_users_that_are_slower_do_not_make_their_plan_slower(store):
     """Habits of a few people look like their plan's when rows are taken as independent."""
 
     def change(row, chance, n):
-        row["latency_ms"] *= 1 + (hash(row["user_id"][1:]) % 7) / 2
+        row["latency_ms"] *= 1 + (int(row["user_id"][1:]) % 7) / 2
 
     log(rows(3_000, change, users=60))
     by_users = find("bot", "chats", metric="latency", columns=["plan", "region"])
@@ -202,6 +202,38 @@ def test_only_chosen_rows_are_looked_at(store):
     assert find("bot", "chats", rows=(at(0), at(100))).rows == 100
 
 
+def test_a_condition_may_ask_what_was_said_about_rows(store):
+    ids = log(rows(100))
+    for row_id in ids[:40]:
+        feedback(row_id, "reaction", "up", project="bot")
+    assert find("bot", "chats", rows="id IN (SELECT row_id FROM feedback)").rows == 40
+
+
+def test_an_empty_choice_has_no_slices(store):
+    log(rows(50))
+    found = find("bot", "chats", rows="region = 'nowhere'")
+    assert (found.rows, len(found)) == (0, 0)
+    assert "Nothing was measured" in str(found)
+
+
+def test_odd_names_and_values_are_columns_like_others(store):
+    def change(row, chance, n):
+        row['a "b" [c]'] = chance.choice(["it's", "ö", "🙂", ""])
+        row["d.e"] = chance.choice([True, False, None])
+        row["nested"] = {"x": n}
+        row["latency_ms"] *= 2 if row['a "b" [c]'] == "it's" else 1
+
+    log(rows(800, change))
+    found = find("bot", "chats", metric="latency", texts=False)
+    assert names(found) == ['a "b" [c] = it\'s']
+    counted = (
+        StreamTable("bot/chats")
+        .query(f"SELECT count(*) FROM chats WHERE {found.slices[0].where}")
+        .rows
+    )
+    assert counted[0][0] == found.slices[0].rows
+
+
 def test_too_little_data_says_how_much_is_missing(store):
     log(rows(20))
     assert "40 more are needed" in find("bot", "chats", metric="latency").notes[0]
@@ -218,6 +250,7 @@ def test_too_little_data_says_how_much_is_missing(store):
         ({"by": "moons"}, SettingsError),
         ({"rows": "1 = 1; DROP TABLE chats"}, QueryRefused),
         ({"rows": 5}, SettingsError),
+        ({"rows": "nonsense = 1"}, QueryRefused),
         ({"speed": 1}, SettingsError),
     ],
 )
