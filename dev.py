@@ -1,21 +1,21 @@
 """Set up and run llmwatch from a checkout, with nothing but Python: `python3 dev.py run`, `python3 dev.py test`.
 
-    run     set up, then run examples/quickstart.py offline on the embedded store
+    run     set up, then `llmwatch demo`: live until Ctrl-C in a terminal, else it ends by itself
     test    set up, then ruff, mypy and the quick tests on this Python
     full    the same with the slow tests
     lint    set up, then ruff and mypy
     bench   set up, then the benchmarks
     setup   only make .venv and install llmwatch into it
 
-Arguments after the command go to pytest, or to the example.
+Arguments after the command go to pytest, or to the demo.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -91,11 +91,15 @@ def setup(python: str, rest: list[str]) -> int:
     return 0
 
 
-def example(python: str, rest: list[str]) -> int:
-    store = ROOT / ".llmwatch" / "quickstart"
-    shutil.rmtree(store, ignore_errors=True)  # each run shows the same table
-    environment = {**os.environ, "LLMWATCH_STORE": str(store), "LLMWATCH_WORKER": "false"}
-    return status([python, "examples/quickstart.py", *rest], environment)
+def demo(python: str, rest: list[str]) -> int:
+    here = ROOT / ".llmwatch" / "demo"  # made anew by each run
+    process = subprocess.Popen(
+        [python, "-m", "llmwatch", "demo", "--dir", str(here), *rest], cwd=ROOT
+    )
+    # It hears Ctrl-C too, and is to have the time to end what it started.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    return process.wait()
 
 
 def lint(python: str, rest: list[str]) -> int:
@@ -138,7 +142,7 @@ def bench(python: str, rest: list[str]) -> int:
 
 
 COMMANDS = {
-    "run": example,
+    "run": demo,
     "test": test,
     "full": full,
     "lint": lint,
@@ -151,8 +155,8 @@ def run(command: list[str]) -> None:
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def status(command: list[str], environment: dict[str, str] | None = None) -> int:
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+def status(command: list[str]) -> int:
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 def say(text: str) -> None:

@@ -35,7 +35,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument(
         "--for", dest="lasting", type=float, metavar="SECONDS",
-        help="how long it goes on live (default: until Ctrl-C; 5 when headless)",
+        help="how long it goes on live (default: until Ctrl-C; 5 when headless or not in a terminal)",
     )  # fmt: skip
     parser.add_argument(
         "--speed", type=_positive, default=1.0, metavar="X",
@@ -60,10 +60,12 @@ def _positive(text: str) -> float:
 def demo(given: argparse.Namespace) -> int:
     """Exits with 1 when an incident did not raise its alert exactly once."""
     from llmwatch import clock
-    from llmwatch.demo import place, traffic
+    from llmwatch.demo import live, place, traffic
     from llmwatch.demo.terminal import Terminal
     from llmwatch.demo.two_weeks import Plan
 
+    if not given.headless:
+        live.check_board()
     terminal = Terminal()
     terminal.begin(given.seed)
     now = clock.now_us()
@@ -100,7 +102,9 @@ def _live(given: argparse.Namespace, plan: Plan, here: Place, terminal: Terminal
     """Go on until the time is over, or somebody says so; gives how many questions were answered."""
     from llmwatch.demo import live
 
-    lasting = given.lasting if given.lasting is not None or not given.headless else _HEADLESS_S
+    lasting = given.lasting
+    if lasting is None and (given.headless or not sys.stdout.isatty()):
+        lasting = _HEADLESS_S
     with live.going_on(plan, here, given.speed) as going, terminal.live(lasting) as seen:
         end = float("inf") if lasting is None else time.monotonic() + lasting
         try:

@@ -86,11 +86,12 @@ def board() -> Board:
     """A page with a panel for each incident."""
     made = Board(BOARD, table=f"{PROJECT}/{TABLE}", title="Incidents", range="all")
     roots = "parent_id IS NULL"
-    tenant = "attributes->>'tenant'"
+    answered = f"{roots} AND (attributes->'llmwatch'->>'decisions') IS NULL"
+    tenant = "(attributes->>'tenant')"
     made.add("number", title="Questions", measure="count", where=roots, at=(0, 0, 6, 6))
     made.add("number", title="People", measure="distinct(user_id)", where=roots, at=(6, 0, 6, 6))
     made.add(
-        "number", title="Resolved, as labelled later", measure="share(text = 'true')",
+        "number", title="Resolved, as labelled later", measure="avg(number)",
         source="labels", unit="percent", better="up", at=(12, 0, 6, 6),
     )  # fmt: skip
     made.add(
@@ -111,11 +112,11 @@ def board() -> Board:
     )  # fmt: skip
     made.add(
         "percentiles", title="Slow tenant: latency of nordwind", column="latency_ms", of=[50, 95],
-        unit="ms", where=f"{roots} AND ({tenant}) = 'nordwind'",
+        unit="ms", where=f"{answered} AND {tenant} = 'nordwind'",
     )  # fmt: skip
     made.add(
         "percentiles", title="Slow tenant: latency of the others", column="latency_ms", of=[50, 95],
-        unit="ms", where=f"{roots} AND ({tenant}) <> 'nordwind'",
+        unit="ms", where=f"{answered} AND {tenant} <> 'nordwind'",
     )  # fmt: skip
     made.add(
         "bars", title="Injection campaign: refused by the guardrail", measure="count", by="user_id",

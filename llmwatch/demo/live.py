@@ -22,6 +22,7 @@ from llmwatch.demo import application
 from llmwatch.demo.model import Model, connected
 from llmwatch.demo.rehearsal import PROJECT
 from llmwatch.demo.traffic import DAY_US, Request, remarks
+from llmwatch.errors import MissingExtra
 from llmwatch.remarks import say
 
 if TYPE_CHECKING:
@@ -124,6 +125,16 @@ def _worker(place: Place) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def check_board() -> None:
+    """`MissingExtra` where a board cannot be had, before anybody waited for one."""
+    try:
+        import starlette
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra("board", "llmwatch demo") from error
+    del starlette, uvicorn
 
 
 @contextmanager

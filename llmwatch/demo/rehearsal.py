@@ -50,24 +50,18 @@ class Take:
 Takes = Mapping[Asked, Take]
 
 
-def rehearse(requests: Iterable[Request], store: str) -> subprocess.Popen[bytes]:
-    """Begin to ask each different thing once; `taken` waits for the end."""
+def rehearse(requests: Iterable[Request], store: Store) -> Takes:
+    """Ask each different thing once; what was recorded of it is not in the store any more."""
     asked = sorted({request.asked for request in requests})
-    process = subprocess.Popen(
-        [sys.executable, "-m", __name__, store],
+    with subprocess.Popen(
+        [sys.executable, "-m", __name__, str(store.root)],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    process.stdin.write(orjson.dumps(asked))
-    process.stdin.close()
-    process.stdin = None
-    return process
-
-
-def taken(process: subprocess.Popen[bytes], store: Store) -> Takes:
-    """What was recorded of each thing; none of it is in the store any more."""
-    _, said = process.communicate()
+    ) as process:
+        try:
+            _, said = process.communicate(orjson.dumps(asked))
+        finally:
+            process.kill()
     if process.returncode:
         raise LlmwatchError(f"the help desk could not be rehearsed: {said.decode()[-2000:]}")
     project = store.project("local", PROJECT)

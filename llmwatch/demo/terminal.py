@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.text import Text
 
 from llmwatch.cli.output import plain
+from llmwatch.demo.incidents import BOARD
+from llmwatch.demo.rehearsal import PROJECT, TABLE
 from llmwatch.watch.wording import time as moment
 
 if TYPE_CHECKING:
@@ -78,8 +80,7 @@ class Terminal:
                 about = one.message.about[0]
                 self.say(Text(plain(f"{about.where}: {about.said}"), style="dim"), indent=5)
             if address is not None:
-                link = f"{address}{one.path}"
-                self.say(Text(link, style=f"blue underline link {link}"), indent=5)
+                self.say(_link(f"{address}{one.path}"), indent=5)
 
     def _alert(self, one: Told) -> Text:
         if one.message is None:
@@ -92,11 +93,21 @@ class Terminal:
         return line
 
     def visible(self, address: str | None) -> None:
-        """How long it took until all of it can be seen."""
+        """Where all of it can be seen, and how long it took until then."""
         self.say()
-        took = f"{time.monotonic() - self._began:.0f} s from the start"
-        where = f"{address}/local/helpdesk/traces?board=incidents" if address else "the store"
-        self.say(Text(f"Everything is there, {took}: {where}", style="bold"))
+        took = time.monotonic() - self._began
+        self.say(Text(f"{took:.0f} s from the start, all of it is on the board", style="bold"))
+        if address is None:
+            self.say(f"llmwatch board {PROJECT}/{TABLE} --board {BOARD}", indent=2)
+            return
+        for page, what in (
+            (f"{TABLE}?board={BOARD}", "the incidents, and every question"),
+            ("alerts", "the alerts"),
+            ("drift", "the runs of the drift job"),
+        ):
+            self.say(
+                _link(f"{address}/local/{PROJECT}/{page}").append(f"  {what}", "dim"), indent=2
+            )
 
     @contextmanager
     def live(self, lasting_s: float | None) -> Iterator[Callable[[Live], None]]:
@@ -131,3 +142,7 @@ class Terminal:
             line = Text(f"  {command:<52}")
             line.append(what, style="dim")
             self.say(line)
+
+
+def _link(address: str) -> Text:
+    return Text().append(address, f"blue underline link {address}")

@@ -111,7 +111,7 @@ def _record(plan: Plan, place: Place, requests: list[Request], now: Settings, st
     project = place.project
     different = len({request.asked for request in requests})
     with stage(f"asked the help desk {different:,} different things, and scored its answers", 0):
-        takes = rehearsal.taken(rehearsal.rehearse(requests, str(place.store.root)), place.store)
+        takes = rehearsal.rehearse(requests, place.store)
     people = len({request.user_id for request in requests})
     said = f"played {DAYS} days: {len(requests):,} questions of {people:,} people"
     with stage(said, len(requests)) as passed:
