@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmwatch.slices.show import words
 from llmwatch.slices.show.page import grid, safe, whole
-from llmwatch.slices.show.terminal import table, text
+from llmwatch.slices.show.terminal import heading, table, text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +39,12 @@ def as_text(found: Comparison) -> str:
     write(
         found,
         Console(
-            file=out, width=_WIDTH, color_system=None, force_terminal=False, legacy_windows=False
+            file=out,
+            width=_WIDTH,
+            color_system=None,
+            force_terminal=False,
+            force_jupyter=False,  # else it would show it there and write nothing here
+            legacy_windows=False,
         ),
     )
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
@@ -52,7 +57,7 @@ def write(found: Comparison, console: Console) -> None:
 
 
 def _parts(found: Comparison) -> Iterator[Any]:
-    head = text(headline(found), _COLOURS[found.verdict])
+    head = heading(headline(found), _COLOURS[found.verdict])
     head.append(f"\n{found.project}/{found.table}, {words.visible(found.since)}\n", style="dim")
     head.append(
         f"{words.visible(found.old)}: {_counted(found, 0)}; {words.visible(found.new)}: {_counted(found, 1)}\n",

@@ -27,7 +27,12 @@ def as_text(report: Report) -> str:
     write(
         report,
         Console(
-            file=out, width=_WIDTH, color_system=None, force_terminal=False, legacy_windows=False
+            file=out,
+            width=_WIDTH,
+            color_system=None,
+            force_terminal=False,
+            force_jupyter=False,  # else it would show it there and write nothing here
+            legacy_windows=False,
         ),
     )
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())

@@ -51,14 +51,19 @@ def _as_text(write: Callable[[Any], None]) -> str:
     out = StringIO()
     write(
         Console(
-            file=out, width=_WIDTH, color_system=None, force_terminal=False, legacy_windows=False
+            file=out,
+            width=_WIDTH,
+            color_system=None,
+            force_terminal=False,
+            force_jupyter=False,  # else it would show it there and write nothing here
+            legacy_windows=False,
         )
     )
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 def _changes(changes: Changes) -> Iterator[Any]:
-    head = text(words.headline(changes), "bold")
+    head = heading(words.headline(changes), "bold")
     head.append(f"\n{changes.project}/{changes.table}\n", style="dim")
     for word, said, count in zip(
         ("before", "after"), changes.selections, changes.rows, strict=True
@@ -113,7 +118,7 @@ def write_slices(slices: Slices, console: Console) -> None:
 
 
 def _slices(slices: Slices) -> Iterator[Any]:
-    head = text(words.slices_headline(slices), "bold")
+    head = heading(words.slices_headline(slices), "bold")
     head.append(f"\n{slices.project}/{slices.table}, {words.looked_at(slices)}\n", style="dim")
     yield head
     if slices.slices:
@@ -163,3 +168,10 @@ def text(said: str, style: str = "") -> Text:
     from rich.text import Text
 
     return Text(said, style=style)
+
+
+def heading(said: str, style: str) -> Text:
+    """The first of several lines, each of a style of its own."""
+    from rich.text import Text
+
+    return Text().append(said, style=style)
