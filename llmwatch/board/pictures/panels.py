@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from llmwatch.board.spec import Panel
 
 _LEFT, _UNDER = 40.0, 18.0
+_SHADES = 8
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def _lines(series: Sequence[Answer], plot: Frame, top: float) -> str:
             None if v is None else (plot.x + (i + 0.5) * step, plot.y + plot.height * (1 - v / top))
             for i, v in enumerate(one["values"])
         ]
-        made.append(draw.line(points, draw.COLOURS[n % len(draw.COLOURS)]))
+        made.append(draw.line(points, draw.colour_of(one["name"], n)))
     return "".join(made)
 
 
@@ -121,7 +123,7 @@ def _bars(series: Sequence[Answer], plot: Frame, top: float) -> str:
             if value:
                 high = plot.height * value / top
                 y = plot.y + plot.height - floor[i] - high
-                colour = draw.COLOURS[n % len(draw.COLOURS)]
+                colour = draw.colour_of(one["name"], n)
                 made.append(draw.box(plot.x + i * step + 0.4, y, step - 0.8, high, colour))
                 floor[i] += high
     return "".join(made)
@@ -154,7 +156,7 @@ def _legend(names: Sequence[str], frame: Frame) -> str:
         if x + len(said) * 5.6 + 20 > frame.x + frame.width:
             made.append(draw.text(x, frame.y + 7, f"+{len(names) - n}", size=10, fill=draw.FAINT))
             break
-        made.append(draw.box(x, frame.y - 1, 8, 8, draw.COLOURS[n % len(draw.COLOURS)], round=2))
+        made.append(draw.box(x, frame.y - 1, 8, 8, draw.colour_of(name, n), round=2))
         made.append(draw.text(x + 12, frame.y + 7, said, size=10, fill=draw.FAINT))
         x += len(said) * 5.6 + 24
     return "".join(made)
@@ -206,16 +208,13 @@ def _heatmap(panel: Panel, answer: Answer, frame: Frame) -> str:
     columns, levels = answer["bins"]["count"], len(answer["edges"]) - 1
     width, height = plot.width / columns, plot.height / levels
     most = max(cell[2] for cell in answer["cells"])
+    shades: dict[int, list[tuple[float, float]]] = {}
+    for x, y, n in answer["cells"]:
+        place = (plot.x + x * width, plot.y + plot.height - (y + 1) * height)
+        shades.setdefault(math.ceil(_SHADES * (n / most) ** 0.5), []).append(place)
     cells = "".join(
-        draw.box(
-            plot.x + x * width,
-            plot.y + plot.height - (y + 1) * height,
-            width + 0.3,
-            height + 0.3,
-            draw.COLOURS[0],
-            opacity=0.12 + 0.88 * (n / most) ** 0.5,
-        )
-        for x, y, n in answer["cells"]
+        draw.boxes(places, width, height, draw.COLOURS[0], shade / _SHADES)
+        for shade, places in sorted(shades.items())
     )
     ends = "".join(
         draw.text(

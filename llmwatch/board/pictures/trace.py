@@ -91,7 +91,7 @@ def _bar(bar: _Bar, y: float, start: int, span: float) -> str:
     x = _NAMES + (_us(call) - start) / span * room
     width = max(_took(call) / span * room, 2)
     failed = call["status"] == "error"
-    colour = "#c0392b" if failed else draw.COLOURS[_KINDS.get(call["kind"] or "", 3) % 8]
+    colour = draw.FAILED if failed else draw.COLOURS[_KINDS.get(call["kind"] or "", 3) % 8]
     if not failed and call["kind"] is None:
         colour = "#8a8f98"
     left = 14 + bar.depth * 15
