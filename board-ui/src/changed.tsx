@@ -20,7 +20,7 @@ interface Cause {
   name: string;
   found: boolean;
   says: string;
-  effect: number;
+  behaviour: unknown;
   explains: Record<string, number>;
   parts: { label: string; before: number; after: number; where: string | null }[];
 }
@@ -98,7 +98,7 @@ function Answer({ found, onPick }: { found: Changes; onPick: (where: string) => 
         {causes.map((cause) => (
           <li key={cause.name}>
             <h3>{format.visible(cause.name)} {share(cause)}</h3>
-            <p>{format.visible(cause.says)}</p>
+            {(cause.behaviour !== null || !cause.parts.length) && <p>{format.visible(cause.says)}</p>}
             <ul>
               {cause.parts.slice(0, 4).map((part) => (
                 <li key={part.label}>

@@ -2,7 +2,7 @@
 
 import type { Value } from "./types";
 
-const OUTCOMES: Record<string, string> = { success: "--ok", error: "--bad", running: "--accent", true: "--ok", false: "--bad" };
+const OUTCOMES: Record<string, string> = { success: "--ok", error: "--bad", running: "--accent", P0: "--bad", P1: "--warn", P2: "--s0", drift: "--bad", "no drift": "--ok", true: "--ok", false: "--bad" };
 const met = new Map<string, number>();
 
 export const css = (variable: string) => getComputedStyle(document.documentElement).getPropertyValue(variable).trim();

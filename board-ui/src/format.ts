@@ -10,6 +10,9 @@ export function name(value: Value | undefined): string {
   if (value === "") return "(empty)";
   const weave = /^wandb\.(reaction|note)\.1$/.exec(String(value));
   if (weave) return weave[1]!;
+  // an op's ref is its name to a person
+  const op = /^weave:\/\/\/.*\/op\/([^:]+)(?::.*)?$/.exec(String(value));
+  if (op) return visible(op[1]!);
   return visible(String(value));
 }
 

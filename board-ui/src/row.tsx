@@ -180,6 +180,7 @@ function Detail({ row, setRow, base, media, readOnly, onSaid, onOpen }: Props & 
           </div>
         ))}
       </dl>
+      <Examples row={row} base={base} />
       <Feedback base={base} row={row.id} said={row.said} readOnly={readOnly} onSaid={said} />
       {typeof fields.exception === "string" && <Exception text={fields.exception} kind={String(fields.exception_type ?? "")} />}
       {messages.length > 0 ? (
@@ -232,6 +233,28 @@ function Detail({ row, setRow, base, media, readOnly, onSaid, onOpen }: Props & 
         <Json value={{ id: row.id, trace_id: fields.trace_id, parent_id: fields.parent_id ?? null, op_name: fields.op_name ?? null, table: row.table }} media={media} />
       </Part>
     </>
+  );
+}
+
+const HOUR = 3_600_000_000;
+
+/** An alert, or a check for drift, is about rows of another table: those of its time, and of its group. */
+function Examples({ row, base }: { row: WholeRow; base: string }) {
+  const data = row.fields.data as Record<string, unknown> | undefined;
+  const [project] = /^(.*)\/[^/]+$/.exec(base.replace(/^\/api/, ""))?.slice(1) ?? [];
+  if (!["alerts", "drift"].includes(row.table) || typeof data?.table !== "string" || !project) return null;
+  const times = data.window as { start_us?: number; end_us?: number } | undefined;
+  const fired = Number(data.fired_us ?? data.at_us);
+  const [from, to] = times?.start_us && times.end_us ? [times.start_us, times.end_us] : [fired - HOUR, Math.max(Number(data.at_us), fired) + HOUR / 4];
+  if (!Number.isFinite(from) || !Number.isFinite(to)) return null;
+  const group = data.group && typeof data.group === "object" ? Object.entries(data.group as Record<string, unknown>) : [];
+  const chips = group.filter(([column]) => !column.includes(".")).map(([column, value]) => ({ column, op: "=", value }));
+  const query = new URLSearchParams({ range: `${Math.floor(from)}-${Math.ceil(to)}`, ...(chips.length ? { f: JSON.stringify(chips) } : {}) });
+  const [table] = data.table.split("/").slice(-1);
+  return (
+    <p class="examples">
+      <a href={`${project}/${encodeURIComponent(table!)}?${query}`}>The rows it is about</a> <span class="quiet">in {format.visible(table!)}, {format.span(from, to)}</span>
+    </p>
   );
 }
 

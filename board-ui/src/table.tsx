@@ -386,7 +386,7 @@ export function isNumber(name: string, about: Column[]): boolean {
   return column?.type === "number";
 }
 
-const WIDE = new Set(["inputs", "output", "data", "exception", "attributes", "summary"]);
+const WIDE = new Set(["inputs", "output", "data", "exception", "attributes", "summary", "said"]);
 
 function widthOf(name: string, about: Column[]): string {
   if (name === "timestamp") return "128px";

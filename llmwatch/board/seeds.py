@@ -333,26 +333,49 @@ def _product(on: _On) -> None:
     )
 
 
-_SHIFTS = ("effect", "psi", "drift", "distance", "p_value", "shift")
+_HOW_FAR = ("effect", "statistic", "psi", "distance")
+"""How far a signal moved, by the end of a column's name, the most telling first."""
 
 
 def _drift(on: _On) -> None:
-    """Over the rows that the drift job writes: what it found, and every measure of how far things moved."""
-    verdict = _first(on, "verdict", "drift_detected", "status")
+    """Over the rows that the drift job writes: what it found, how far each signal moved, and how surely."""
+    on.board.range = "30d"
+    found = "count(verdict = 'drift')" if on.has("verdict") else "count(drift_detected)"
     on.add("number", "Checks", 8, 5, measure="count")
-    if on.has("drift_detected"):
-        on.add("number", "Found drift", 8, 5, measure="count(drift_detected)", better="down")
-    on.half("bars", "Checks by verdict", measure="count", by=verdict)
-    moved = [name for name, seen in on.columns.items() if seen.type == "number" and seen.known > 0]
-    for name in [name for name in moved if any(word in name.lower() for word in _SHIFTS)][:6]:
-        on.third("lines", name, measure=f"max({name})")
-    on.rows("Drift checks")
+    if on.has("verdict") or on.has("drift_detected"):
+        on.add("number", "Found drift", 8, 5, measure=found, better="down")
+    on.add("top", "Tables checked", 8, 5, "table", column="table")
+    on.half("bars", "Checks by verdict", measure="count", by=_first(on, "verdict", "status"))
+    for n, name in enumerate(_moved(on)[:4]):
+        add = on.half if n == 0 else on.third
+        add("lines", f"{name}, largest", measure=f"max({name})")
+    shown = ("timestamp", "table", "verdict", "window", "reference", "rows", "embedder", "notes")
+    on.rows("Drift checks", columns=[name for name in shown if on.has(name) or name == shown[0]])
+
+
+def _moved(on: _On) -> list[str]:
+    numbers = [name for name, seen in on.columns.items() if seen.type == "number" and seen.known]
+    far = [name for end in _HOW_FAR for name in numbers if name.lower().endswith(end)]
+    return far + [name for name in numbers if name.lower().endswith("p_value")]
 
 
 def _alerts(on: _On) -> None:
-    on.half("bars", "Alerts", measure="count", by=_first(on, "severity", "state"))
-    on.half("top", "Rules that fired", column=_first(on, "rule", "name", "alert") or "timestamp")
-    on.rows("Alerts")
+    """Over the history that the watch writes: a row when an alert begins, is told and ends."""
+    on.board.range = "30d"
+    fired: dict[str, Any] = {"where": "state = 'firing'"} if on.has("state") else {}
+    if on.has("state", "severity"):
+        for severity, means in (("P0", "now"), ("P1", "soon"), ("P2", "to know")):
+            where = {"where": f"state = 'firing' AND severity = '{severity}'"}
+            on.add("number", f"{severity}: {means}", 6, 5, measure="count", better="down", **where)
+        on.add("number", "Ended", 6, 5, measure="count(state = 'resolved')", better="up")
+    on.half("bars", "Alerts", measure="count", by=_first(on, "severity", "state"), **fired)
+    rule = _first(on, "rule", "name", "alert")
+    on.add("top", "Rules that fired", 6, 11, column=rule or "timestamp", **fired)
+    on.add("top", "Metrics that crossed a limit", 6, 11, "metric", column="metric", **fired)
+    shown = ("timestamp", "state", "severity", "rule", "said", "table", "metric", "value", "group")
+    where = {"where": "state NOT IN ('notified', 'silence', 'unsilence')"} if fired else {}
+    columns = [name for name in shown if on.has(name) or name == shown[0]]
+    on.rows("What happened", columns=columns if len(columns) > 3 else None, **where)
 
 
 def _first(on: _On, *names: str) -> str | None:
