@@ -11,8 +11,7 @@ interface Outcome {
   unit: string;
   before: number | null;
   after: number | null;
-  rows: [number, number];
-  p: number;
+  medians: [number | null, number | null];
   verdict: string;
 }
 
@@ -87,7 +86,7 @@ function Answer({ found, onPick }: { found: Changes; onPick: (where: string) => 
           {found.outcomes.map((one) => (
             <li key={one.name} class={one.verdict.replace(/ /g, "-")}>
               <b>{format.visible(one.name)}</b>
-              <span>{one.before === null || one.after === null ? "unknown" : `${amount(one.before, one.unit)} → ${amount(one.after, one.unit)}`}</span>
+              <span>{one.before === null || one.after === null ? "unknown" : `${amount(one.before, one)} → ${amount(one.after, one)}`}</span>
               <em>{one.verdict}</em>
             </li>
           ))}
@@ -115,7 +114,11 @@ function Answer({ found, onPick }: { found: Changes; onPick: (where: string) => 
   );
 }
 
-const amount = (value: number, unit: string) => format.number(value, unit === "share" || unit === "%" ? "percent" : unit === "$" ? "usd" : unit);
+/** A mean of what is 0 or 1 is a share. */
+function amount(value: number, { name, unit, medians }: Outcome): string {
+  const rate = name === "errors" || unit === "liked" || (unit === "" && (medians[0] === 0 || medians[0] === 1));
+  return format.number(value, rate ? "percent" : unit === "$" ? "usd" : unit === "ms" ? "ms" : "");
+}
 
 function share(cause: Cause) {
   const most = Object.entries(cause.explains).sort((a, b) => b[1] - a[1])[0];

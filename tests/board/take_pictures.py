@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ def generation(page: Any) -> None:
     page.wait_for_selector(".talk .said-assistant")
 
 
+def changed(page: Any) -> None:
+    page.keyboard.press("w")
+    page.wait_for_selector(".causes li")
+
+
 def nothing(page: Any) -> None:
     del page
 
@@ -35,8 +41,15 @@ PICTURES: dict[str, tuple[str, str, int, int, Callable[[Any], None]]] = {
     "board-traces": (f"{TRACES}?seed=traces", "dark", 1440, 1180, nothing),
     "board-llm": (f"{TRACES}?seed=llm", "light", 1440, 1180, nothing),
     "board-trace": (f"{TRACES}?seed=traces", "dark", 1440, 900, generation),
+    "board-changed": (f"{TRACES}?seed=traces&range={{begin}}-{{end}}", "light", 1440, 900, changed),
     "board-phone": (f"{TRACES}?seed=traces", "light", 390, 844, nothing),
 }
+
+
+def _incident() -> dict[str, int]:
+    """When answers were slow: `support_traffic` has that from 7 to 5 hours ago."""
+    now = int(time.time() * 1e6)
+    return {"begin": now - 7 * 3_600_000_000, "end": now - 5 * 3_600_000_000}
 
 
 def main() -> None:
@@ -55,7 +68,7 @@ def main() -> None:
                 page = browser.new_context(
                     viewport={"width": width, "height": height}, color_scheme=theme
                 ).new_page()
-                page.goto(address + path)
+                page.goto(address + path.format(**_incident()))
                 page.wait_for_selector(".line:not(.blank)")
                 page.wait_for_selector(".skeleton", state="detached")
                 page.wait_for_selector("main[aria-busy=false]")
