@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -176,8 +176,12 @@ def _keep_metrics(here: Store, sets: list[MetricSet], *, told: bool) -> None:
     if held is None:
         return
     try:
-        with progress("bringing the metrics up to date") if told else nullcontext():
-            Watch(sets).finish(here, settings.load(store=str(here.root)))
+        loaded = settings.load(store=str(here.root))
+        if told:
+            with progress("bringing the metrics up to date, in minutes") as passed:
+                Watch(sets, passed).finish(here, loaded)
+        else:
+            Watch(sets).finish(here, loaded)
     finally:
         fork.let_go(held)
 

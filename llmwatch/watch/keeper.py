@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,14 @@ Minutes = dict[int, dict[int, Groups]]
 class Keeper:
     """The watch's metrics of one project."""
 
-    def __init__(self, project: Project, sets: Sequence[MetricSet], settings: Settings) -> None:
+    def __init__(
+        self,
+        project: Project,
+        sets: Sequence[MetricSet],
+        settings: Settings,
+        passed: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`passed` hears how many minutes of a set were made."""
         self.project, self.sets, self._settings = project, tuple(sets), settings
         self._reader, self._recorded = Reader(project, settings), RecordedReader(project, settings)
         self._arrivals = Arrivals(project, settings, self._recorded, self._reader)
@@ -48,6 +55,7 @@ class Keeper:
             one.name: Measuring(project, one, settings, self._reader) for one in sets
         }
         self._results = StreamTable(f"{project.id}/{names.TABLE}", store=project.store.root)
+        self._passed = passed
         self._due: dict[str, int] = {}
         self._last: tuple[object, Frame] | None = None
 
@@ -104,6 +112,7 @@ class Keeper:
         for first in range(0, len(ready), _AT_ONCE):
             chunk = ready[first : first + _AT_ONCE]
             made = self._make(measuring, state, chunk)
+            self._passed(len(chunk))
             if minute_by_minute:
                 for minute in chunk:
                     self._tell_window(measuring, Window(minute, minute + MINUTE_US), made[minute])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from llmwatch import faults
@@ -22,9 +22,13 @@ class Watch:
 
     name = "watch"
 
-    def __init__(self, declared: Sequence[MetricSet] | None = None) -> None:
-        """`declared`: these, and not what the settings files declare by then."""
-        self._declared = declared
+    def __init__(
+        self,
+        declared: Sequence[MetricSet] | None = None,
+        passed: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`declared`: these, and not what the settings files declare by then. `passed` hears of minutes that are made."""
+        self._declared, self._passed = declared, passed
         self._keepers: dict[Project, Keeper] = {}
         self._next = 0.0
 
@@ -64,7 +68,7 @@ class Watch:
         with faults.contained(
             f"metrics of {project.id} could not be brought up to date; the same rows are tried again"
         ):
-            keeper = keeper or Keeper(project, sets, settings)
+            keeper = keeper or Keeper(project, sets, settings, self._passed)
             worked = keeper.turn()
             self._keepers[project] = keeper  # one that failed begins anew where it last stood
         return worked
