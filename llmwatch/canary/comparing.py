@@ -110,6 +110,11 @@ class _Look:
             self.reader, self.table, condition, version, units[1], measured, (self.old, self.new)
         )
         arms, shown, both = found.arms(), found.shown(), found.in_both()
+        of_old = [shown.get(self.old, {}).get(str(n)) for n in range(len(measured))]
+        measured = [
+            pillar.fitting(mean_median_p95, given=pillar.name in options.margins)
+            for pillar, mean_median_p95 in zip(measured, of_old, strict=True)
+        ]
         counts = {name: shown.get(name, {}).get("rows", 0) for name in (self.old, self.new)}
         users = {name: shown.get(name, {}).get("users", 0) for name in (self.old, self.new)}
         judged = _judged(measured, arms, shown, counts, (self.old, self.new), options.alpha)

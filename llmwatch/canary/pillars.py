@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmwatch.canary.arms import Scale
 from llmwatch.errors import SettingsError
@@ -19,6 +19,7 @@ MARGINS = {
     "quality": 0.02,
 }
 """Of latency and cost a part of the old version's, of others a difference: .01 is one row in a hundred."""
+_OF_A_SCORE = 0.05
 _SCALES: dict[str, Scale] = {"latency": "log", "cost": "ratio", "errors": "rate", "safety": "rate"}
 
 
@@ -45,6 +46,19 @@ class Pillar:
     def told_margin(self) -> float:
         """The margin as a person gave it."""
         return math.exp(self.margin) - 1 if self.scale in {"log", "ratio"} else self.margin
+
+    def fitting(self, old: Sequence[float | None] | None, *, given: bool) -> Pillar:
+        """The pillar for what the old version's values are (mean, median, p95): of a score that is no share, a part counts."""
+        mean, _, p95 = old or (None, None, None)
+        if (
+            given
+            or self.scale != "mean"
+            or mean is None
+            or p95 is None
+            or not (mean > 0 and p95 > 1)
+        ):
+            return self
+        return replace(self, scale="ratio", margin=math.log1p(_OF_A_SCORE))
 
 
 def pillars(metrics: Sequence[Metric], margins: Mapping[str, float]) -> list[Pillar]:

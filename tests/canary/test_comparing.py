@@ -11,6 +11,7 @@ from canary_rows import log_versions
 from llmwatch import StreamTable, canary, feedback
 from llmwatch.cli import main
 from llmwatch.errors import NotFound, SettingsError
+from llmwatch.stream import events
 from llmwatch.testing import temporary_store
 
 
@@ -114,6 +115,18 @@ def test_a_version_of_any_column_can_be_compared(store):
         ]
     )
     assert canary.compare("bot", "chats", old="m0", new="m1", column="model").verdict == "roll back"
+
+
+def test_of_a_score_that_is_no_share_a_part_is_allowed(store):
+    ids = log_versions(rows=2_000)
+    project = store.project("local", "bot")
+    chance = np.random.default_rng(1)
+    for row_id in ids:
+        stars = float(chance.integers(1, 6))
+        events.add(project, kind="score", name="stars", value=stars, row_id=row_id, table="chats")
+    stars = compare().pillar("score:stars")
+    assert (stars.scale, round(stars.margin, 3)) == ("ratio", 0.05)
+    assert compare(margins={"score:stars": 0.2}).pillar("score:stars").scale == "mean"
 
 
 @pytest.mark.parametrize(
