@@ -66,7 +66,7 @@ def test_the_table_names_every_example_and_the_command_its_docstring_gives():
     for path in [*PROGRAMS, EXAMPLES / "typescript" / "run.py"]:
         told = ast.get_docstring(ast.parse(path.read_text("utf-8")), clean=False)
         name = path.relative_to(EXAMPLES).as_posix()
-        command = re.search(rf"^    (\S+ (?:run )?examples/{re.escape(name)})", told, re.MULTILINE)
+        command = re.search(rf"^ *(\S+ (?:run )?examples/{re.escape(name)})", told, re.MULTILINE)
         assert command is not None or name == "quickstart.py", f"{name} does not say how it is run"
         assert f"({name})" in page
         assert f"`{command[1] if command else f'python examples/{name}'}`" in page
