@@ -13,7 +13,7 @@ import orjson
 
 from llmwatch import clock, settings
 from llmwatch.demo import history, rehearsal, traffic
-from llmwatch.demo.rehearsal import TABLE
+from llmwatch.demo.rehearsal import TABLE, Takes
 from llmwatch.demo.traffic import DAY_US, HOUR_US, Incident, Request
 from llmwatch.errors import LlmwatchError
 from llmwatch.store import EVENTS
@@ -78,11 +78,14 @@ class Terminal:
         self.messages.append(message)
 
 
-def replay(plan: Plan, place: Place, stage: Stage) -> list[Message]:
-    """Everything that happened in the two weeks, into the store; gives the alerts' messages in order."""
+def replay(plan: Plan, place: Place, stage: Stage, takes: Takes | None = None) -> list[Message]:
+    """Everything that happened in the two weeks, into the store; gives the alerts' messages in order.
+
+    `takes` are those of an earlier rehearsal, of everything that is asked."""
+    requests, project = plan.requests(), place.project
     with _one_segment() as now:
-        project, requests = place.project, plan.requests()
-        _record(plan, place, requests, now, stage)
+        takes = takes or _rehearsed(requests, place, stage)
+        _record(plan, project, requests, takes, now, stage)
         with _drift_job(plan, stage) as finished:
             _measure(plan, project, now, stage)
             finished()
@@ -107,11 +110,20 @@ def _one_segment() -> Iterator[Settings]:
         settings.use(before)
 
 
-def _record(plan: Plan, place: Place, requests: list[Request], now: Settings, stage: Stage) -> None:
-    project = place.project
+def _rehearsed(requests: Sequence[Request], place: Place, stage: Stage) -> Takes:
     different = len({request.asked for request in requests})
     with stage(f"asked the help desk {different:,} different things, and scored its answers", 0):
-        takes = rehearsal.rehearse(requests, place.store)
+        return rehearsal.rehearse(requests, place.store)
+
+
+def _record(
+    plan: Plan,
+    project: Project,
+    requests: Sequence[Request],
+    takes: Takes,
+    now: Settings,
+    stage: Stage,
+) -> None:
     people = len({request.user_id for request in requests})
     said = f"played {DAYS} days: {len(requests):,} questions of {people:,} people"
     with stage(said, len(requests)) as passed:
@@ -123,30 +135,28 @@ def _record(plan: Plan, place: Place, requests: list[Request], now: Settings, st
 @contextmanager
 def _drift_job(plan: Plan, stage: Stage) -> Iterator[Callable[[], None]]:
     """Runs beside what is inside, until `finished` is called."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "llmwatch.demo.drift_runs"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-    )
+    ) as process:
 
-    def finished() -> None:
-        with stage(
-            f"compared what people ask {len(plan.drift_runs) - 1} times with the first week", 0
-        ):
-            _, said = process.communicate()
-        if process.returncode:
-            raise LlmwatchError(f"the drift job failed: {said.decode()[-2000:]}")
+        def finished() -> None:
+            runs = len(plan.drift_runs) - 1
+            with stage(f"compared what people ask {runs} times with the first week", 0):
+                _, said = process.communicate()
+            if process.returncode:
+                raise LlmwatchError(f"the drift job failed: {said.decode()[-2000:]}")
 
-    try:
-        assert process.stdin is not None
-        process.stdin.write(orjson.dumps(plan.drift_runs))
-        process.stdin.close()
-        process.stdin = None
-        yield finished
-    finally:
-        process.kill()
-        process.wait()
+        try:
+            assert process.stdin is not None
+            process.stdin.write(orjson.dumps(plan.drift_runs))
+            process.stdin.close()
+            process.stdin = None
+            yield finished
+        finally:
+            process.kill()
 
 
 def _measure(plan: Plan, project: Project, now: Settings, stage: Stage) -> None:
