@@ -115,7 +115,7 @@ def run(seed: int, rows: int, harms: dict[str, float]) -> Outcome:
         fine_all &= fine
         worse_any |= worse
         told[name] = first(fine)
-        fixed[name] = first(found.against_margin >= FIXED / margin**2)
+        fixed[name] = last(found.against_margin < FIXED / margin**2)
         z = found.estimate * np.sqrt(found.against_none)
         peeked |= bool((found.ready & (z > norm.isf(ALPHA / len(PILLARS)))).any())
     promoted, rolled_back = first(fine_all & ~worse_any), first(worse_any)
@@ -129,6 +129,11 @@ def run(seed: int, rows: int, harms: dict[str, float]) -> Outcome:
 def first(where: np.ndarray) -> int:
     """The first look at which something holds; one behind the last when none does."""
     return int(where.argmax()) if where.any() else len(where)
+
+
+def last(where: np.ndarray) -> int:
+    """The look after the last one at which something holds; what is estimated of the first few rows is not yet to be relied on."""
+    return len(where) - int(where[::-1].argmax()) if where.any() else 0
 
 
 def simulated(name: str, times: int, rows: int, harms: dict[str, float]) -> list[Outcome]:
