@@ -19,8 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from llmwatch.demo import incidents, place, rehearsal, traffic, two_weeks  # noqa: E402
-from llmwatch.demo.traffic import DAY_US, HOUR_US  # noqa: E402
+from llmwatch.demo import incidents, place, rehearsal, traffic, two_weeks
+from llmwatch.demo.traffic import DAY_US, HOUR_US
 
 START = 1_795_046_400_000_000 // DAY_US * DAY_US
 RIGHT = Counter(tale.rule for tale in incidents.TALES)

@@ -81,6 +81,7 @@ def demo(given: argparse.Namespace) -> int:
 def _demo(given: argparse.Namespace, plan: Plan, here: Place, terminal: Terminal) -> int:
     from llmwatch.demo import incidents, live, two_weeks
 
+    threading.Thread(target=_import_what_takes_long, daemon=True).start()
     messages = two_weeks.replay(plan, here, terminal.stage)
     incidents.board().save(store=here.store.root)
     told = list(incidents.told(plan.incidents, messages))
@@ -96,6 +97,14 @@ def _demo(given: argparse.Namespace, plan: Plan, here: Place, terminal: Terminal
         answered = _live(given, plan, here, terminal)
     terminal.end(here, answered)
     return OK if all(one.times == 1 for one in told) else WRONG
+
+
+def _import_what_takes_long() -> None:
+    """What going live needs, while another process rehearses."""
+    import openai
+    import weave
+
+    del openai, weave
 
 
 def _live(given: argparse.Namespace, plan: Plan, here: Place, terminal: Terminal) -> int:
