@@ -12,6 +12,7 @@ from llmwatch.testing import temporary_store
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MORE = [ROOT / "notebooks" / "README.md", ROOT / "examples" / "README.md"]
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
@@ -32,12 +33,13 @@ def snippets(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if snippets(page).strip()], ids=named)
-def test_the_snippets_of_a_page_run_from_top_to_bottom(page):
+def test_the_snippets_of_a_page_run_from_top_to_bottom(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some write files
     with temporary_store():
         exec(compile(snippets(page), str(page), "exec"), {"__name__": "snippets"})
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+@pytest.mark.parametrize("page", [*PAGES, *MORE], ids=named)
 def test_the_links_of_a_page_lead_somewhere(page):
     missing = [
         link for link in LINK.findall(page.read_text("utf-8")) if not (page.parent / link).exists()
