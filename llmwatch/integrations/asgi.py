@@ -147,6 +147,7 @@ def header(scope: Scope, name: str) -> str | None:
 
 
 _MARK = "llmwatch.request"
+_SENT_IN_VAIN = "ClientDisconnect"  # Starlette's
 
 
 def _plan(options: Options) -> Plan:
@@ -279,10 +280,10 @@ class _Request:
 
     def _finish(self, error: BaseException | None, *, complete: bool) -> None:
         http, row = self._http, self._row
-        if type(error).__name__ == "ClientDisconnect":  # Starlette's, where sending failed
-            error, self._left = None, True
-        if self._left and not complete:
+        kind = type(error).__name__
+        if (self._left or kind == _SENT_IN_VAIN) and not complete:
             http["client_left"] = True
+            error = None if kind in {_SENT_IN_VAIN, "CancelledError"} else error
         if "status_code" not in http and isinstance(error, Exception):
             http["status_code"] = 500  # which the server, or a layer around this one, answers
         with faults.contained("the route of a request could not be found"):
@@ -302,5 +303,9 @@ class _Request:
     def _complaint(self) -> ErrorAnswer | None:
         status = self._http.get("status_code")
         if status is None:
-            return None if self._left else ErrorAnswer("the application did not answer")
+            return (
+                None
+                if "client_left" in self._http
+                else ErrorAnswer("the application did not answer")
+            )
         return ErrorAnswer(f"{self._row._given_name} answered {status}") if status >= 400 else None

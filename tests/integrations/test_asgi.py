@@ -302,6 +302,40 @@ def test_a_client_that_leaves_in_the_middle_is_no_error(recording):
     assert (request["status"], request["attributes"]["http"]["status_code"]) == ("success", 200)
 
 
+@pytest.mark.parametrize("how", ["cancelled", "cannot send"])
+def test_servers_that_say_so_by_an_error_mean_the_same(recording, how):
+    from starlette.requests import ClientDisconnect
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await receive()
+        raise asyncio.CancelledError if how == "cancelled" else ClientDisconnect
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        pass
+
+    async def run():
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        with pytest.raises((asyncio.CancelledError, ClientDisconnect)):
+            await Middleware(app)(scope, receive, send)
+
+    asyncio.run(run())
+    request = the_request()
+    assert (request["status"], request["attributes"]["http"]["client_left"]) == ("success", True)
+
+
+def test_an_application_that_answers_nothing_is_an_error(recording):
+    async def silent(scope, receive, send):
+        pass
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    asyncio.run(Middleware(silent)(scope, None, None))
+    assert "did not answer" in the_request()["exception"]
+
+
 def test_websockets_and_lifespan_pass_untouched(recording):
     with TestClient(application()) as client, client.websocket_connect("/ws") as socket:
         socket.send_text("why?")
