@@ -109,11 +109,13 @@ def _add_report(commands: Any) -> None:
 def watch(given: argparse.Namespace) -> int:
     """Exits with 4 when an alert fires."""
     from llmwatch.drift.windows import duration_us
+    from llmwatch.watch.channels import configured
     from llmwatch.watch.rules import usable
 
     wrong = _Wrong()
     rules = usable(wrong)
     sets = _sets(wrong)
+    channels = configured.usable(chosen.store(given).root, wrong)
     if given.backtest:
         return max(_backtest(given, rules, sets), wrong.code)
     pause = duration_us(given.every) / 1e6
@@ -124,7 +126,7 @@ def watch(given: argparse.Namespace) -> int:
         say(f"Prometheus scrapes {said}")
     try:
         while True:
-            code = _look(given, rules, sets)
+            code = _look(given, rules, sets, channels)
             if given.once:
                 return max(code, wrong.code)
             time.sleep(pause)
@@ -133,12 +135,11 @@ def watch(given: argparse.Namespace) -> int:
         return OK
 
 
-def _look(given: argparse.Namespace, rules: list[Rule], sets: list[MetricSet]) -> int:
-    from llmwatch.watch.channels.configured import configured
-
+def _look(
+    given: argparse.Namespace, rules: list[Rule], sets: list[MetricSet], channels: list[Channel]
+) -> int:
     here = chosen.store(given)
     _keep_metrics(here, sets, told=given.once)
-    channels = configured(here.root)
     code = OK
     for project in _watched(given):
         code = max(code, _round(project, rules, channels, given))

@@ -77,11 +77,11 @@ class Alerting:
     def _run(
         self, projects: Sequence[Project], store: Store, settings: Settings, *, once: bool = False
     ) -> None:
-        from llmwatch.watch.channels.configured import configured
-        from llmwatch.watch.rules import usable
+        from llmwatch.watch import rules as rules_
+        from llmwatch.watch.channels import configured
 
         with faults.contained("no rule is looked at: the settings of the watch are wrong"):
-            rules, channels = usable(), configured(store.root)
+            rules, channels = rules_.usable(), configured.usable(store.root)
             for project in projects:
                 if not self._stopping:
                     with faults.contained(f"the rules of {project.id} could not be looked at"):

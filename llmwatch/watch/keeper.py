@@ -30,6 +30,8 @@ AHEAD_US = 5 * MINUTE_US
 """Rows whose clock is further ahead than this are not waited for."""
 BEHIND_US = DAY_US
 """A set that is new begins with what was recorded since so long ago."""
+ANEW_US = 6 * HOUR_US
+"""Readers begin anew this often: DuckDB holds on to a little of every query and insertion, until its database goes."""
 _AT_ONCE = 60
 _MOST_EMPTY = 60
 _HOURS_AT_ONCE = 24
@@ -57,6 +59,7 @@ class Keeper:
         self._results = StreamTable(f"{project.id}/{names.TABLE}", store=project.store.root)
         self._passed = passed
         self._due: dict[str, int] = {}
+        self._anew_us = clock.now_us() + ANEW_US
         self._last: tuple[object, Frame] | None = None
 
     def close(self) -> None:
@@ -68,6 +71,7 @@ class Keeper:
     def turn(self) -> bool:
         """Take in what is new and tell what is due; True when there were rows to do something for."""
         now = clock.now_us()
+        self._begin_anew(now)
         state = State.load(self.project)
         makers = [self._measuring[one.name].maker for one in self.sets]
         for maker in makers:
@@ -82,6 +86,12 @@ class Keeper:
         worked = [self._kept(measuring, state, now) for measuring in self._by_source()]
         self._last = None
         return found.any or any(worked)
+
+    def _begin_anew(self, now: int) -> None:
+        if now >= self._anew_us:
+            self._reader.close()  # each opens again when it is asked
+            self._recorded.close()
+            self._anew_us = now + ANEW_US
 
     def _kept(self, measuring: Measuring, state: State, now: int) -> bool:
         """A set that cannot be worked out (a column that `where` names is not there) holds up no other."""

@@ -12,13 +12,14 @@ import time
 import pytest
 from told_windows import ERRORS, Watcher, history_rows, project, tell
 
-from llmwatch import clock
+from llmwatch import clock, settings
 from llmwatch.errors import SettingsError
 from llmwatch.testing import temporary_store
 from llmwatch.testing.mailbox import mailbox, receiver
 from llmwatch.watch import sending
 from llmwatch.watch.channels.command import Command
-from llmwatch.watch.channels.configured import configured, from_mapping
+from llmwatch.watch.channels.configured import configured, from_mapping, usable
+from llmwatch.watch.channels.desktop import Desktop, command
 from llmwatch.watch.channels.log import Log
 from llmwatch.watch.channels.mail import Mail
 from llmwatch.watch.channels.pagerduty import PagerDuty, event
@@ -125,6 +126,42 @@ def test_a_command_gets_the_message_on_its_standard_input(tmp_path):
     Command(run=(sys.executable, "-c", program)).send(message("x; touch /tmp/owned"))
     assert out.read_text().endswith("P0")
     assert json.loads(out.read_text()[:-2])["id"] == "m1"
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="the program is another one")
+def test_the_desktop_shows_texts_that_are_neither_options_nor_markup(tmp_path, monkeypatch):
+    program, out = tmp_path / "notify-send", tmp_path / "out"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys,json; json.dump(sys.argv[1:], open({str(out)!r}, 'w'))\n"
+    )
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    from_mapping({"type": "desktop"}).send(message())
+    *options, title, body = json.loads(out.read_text())
+    assert options == ["--app-name=llmwatch", "--urgency=critical", "--"]
+    assert title.startswith("[P0] many fail")
+    assert "&lt;script&gt;" in body
+    assert "<" not in body
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    with pytest.raises(Undelivered, match="could not be started"):
+        Desktop().send(message())
+
+
+def test_on_a_mac_the_texts_are_arguments_of_a_script_and_no_part_of_it():
+    *script, title, body = command(message(), "darwin")
+    assert script[0] == "osascript"
+    assert title not in " ".join(script)
+    assert body.isprintable() or "\n" in body
+
+
+def test_a_channel_that_cannot_be_leaves_the_others(monkeypatch, tmp_path):
+    monkeypatch.setenv(settings.ROOT_ENV, str(tmp_path))
+    (tmp_path / "llmwatch.toml").write_text(
+        '[[watch.channels]]\ntype = "desktop"\n[[watch.channels]]\ntype = "telegram"\n'
+    )
+    wrong: list[SettingsError] = []
+    assert [one.name for one in usable(None, wrong.append)] == ["log", "desktop"]
+    assert "type is one of" in str(wrong[0])
 
 
 def test_the_log_has_one_line_that_steers_nothing(caplog):

@@ -258,21 +258,21 @@ def test_a_crash_before_anything_was_remembered_counts_nothing_twice(time, monke
 
 
 def test_a_long_window_is_merged_from_hours_and_reads_no_row(time, monkeypatch):
-    made = log(time, 300, every_s=60)
+    made = log(time, 150, every_s=60)
     days = MetricSet("days", TABLE, [Latency(), Cost()], window="1d", every="30m", by=["model"])
     with keeping(days) as keeper:
         for _ in range(4):
             time.seconds(60)
             keeper.turn()
-        made += log(time, 100, every_s=60, seed=2)
+        made += log(time, 60, every_s=60, seed=2)
         time.seconds(600)
         keeper.turn()
     levels = [
         one["kind"]
         for one in reader().execute(f'SELECT kind FROM main."{PARTS}"', [], [PARTS]).dicts()
     ]
-    assert levels.count("hour") >= 2 * 6
-    window = Window(START - MINUTE_US, START + 390 * MINUTE_US)
+    assert levels.count("hour") >= 2 * 3
+    window = Window(START - MINUTE_US, START + 200 * MINUTE_US)
     with from_rows(days) as measuring:
         expected = measuring.values(window, {})
     monkeypatch.setattr(
@@ -395,3 +395,18 @@ def test_a_set_that_fails_is_told_and_tried_again(time, tmp_path, monkeypatch):
     assert told() == {}
     watch.finish(open_store(), settings.current())
     assert told()["a", 60, START, "{}"]["n"] == 10
+
+
+def test_readers_that_begin_anew_lose_nothing(time):
+    with keeping(TRAFFIC) as keeper:
+        log(time, 40)
+        time.seconds(60)
+        keeper.turn()
+        before = keeper._reader._opened
+        time.us += keeper_module.ANEW_US
+        log(time, 40, seed=2)
+        time.seconds(60)
+        keeper.turn()
+        assert keeper._reader._opened is not before
+    counts = [one["errors/request_count"] for key, one in told().items() if key[3] == "{}"]
+    assert sum(counts) == 80

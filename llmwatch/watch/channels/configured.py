@@ -9,7 +9,9 @@ from typing import Any
 
 from llmwatch import credentials, settings
 from llmwatch.errors import SettingsError
+from llmwatch.watch import entries
 from llmwatch.watch.channels.command import Command
+from llmwatch.watch.channels.desktop import Desktop
 from llmwatch.watch.channels.log import Log
 from llmwatch.watch.channels.mail import Mail, is_address
 from llmwatch.watch.channels.pagerduty import PagerDuty
@@ -28,22 +30,29 @@ KINDS: dict[str, type[Any]] = {
     "pagerduty": PagerDuty,
     "wandb": WandbAlert,
     "command": Command,
+    "desktop": Desktop,
 }
 _LISTS = ("severities", "to", "run")
 
 
 def configured(root: Path | None = None) -> list[Channel]:
     """The channels that are declared; the log comes first unless it is declared itself."""
+    return _with_log(entries.all_of(_read(root)))
+
+
+def usable(root: Path | None = None, wrong: entries.Wrong = entries.say) -> list[Channel]:
+    """Those of them that can be; `wrong` is told of each other one."""
+    return _with_log(entries.good(_read(root), wrong))
+
+
+def _read(root: Path | None) -> list[Channel | SettingsError]:
     told, where = settings.section("watch")
     listed = told.get("channels", [])
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        raise SettingsError(f"channels in {where} is a list of tables: write [[watch.channels]]")
-    made = [from_mapping(one, where, root) for one in listed]
-    names = [channel.name for channel in made]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise SettingsError(
-            f"there are two channels named {twice[0]!r} in {where}: give one another name"
-        )
+    made = entries.read(listed, "channels", where, lambda one, at: from_mapping(one, at, root))
+    return entries.once(made, lambda channel: channel.name, "channels")
+
+
+def _with_log(made: list[Channel]) -> list[Channel]:
     return made if any(isinstance(one, Log) for one in made) else [Log(), *made]
 
 
