@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from llmwatch import faults
 
 pytest_plugins = ["llmwatch.testing.fixtures"]
+
+
+# What these directories hold is the same on every Python: a page in a browser, statistics, HTTP to a stand-in.
+# CI runs them on one Python, and all the others without (`-m "not slow and not once"`).
+ONCE = frozenset(
+    ("board", "breaker", "canary", "demo", "drift", "examples", "forward", "integrations")
+    + ("notebooks", "scorers", "slices", "watch")
+)
+
+
+def pytest_collection_modifyitems(config, items):
+    here = Path(__file__).parent
+    for item in items:
+        place = item.path.relative_to(here)
+        if place.parts[0] in ONCE or "fuzzed" in place.name:
+            item.add_marker(pytest.mark.once)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -111,9 +111,12 @@ class Life:
 
     def turn(self) -> None:
         """One turn for everyone, none of whom can keep the others from theirs."""
+        before = self._worked_at
         for subscriber in self._taking_part:
             if not self.told_to_stop:
                 self._give_turn(subscriber)
+        if self._worked_at != before:  # the others may have taken longer than the worker may be idle
+            self._worked_at = time.monotonic()
 
     def _give_turn(self, subscriber: Subscriber) -> None:
         with faults.contained(f"{subscriber.name} failed in the worker of {self.store.root}"):

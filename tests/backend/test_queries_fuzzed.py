@@ -164,7 +164,7 @@ filters = st.fixed_dictionaries(
 pages = st.fixed_dictionaries(
     {}, optional={"limit": st.integers(0, 8), "offset": st.integers(0, 40)}
 )
-quick = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @quick

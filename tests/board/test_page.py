@@ -131,12 +131,13 @@ def test_sorting_turns_round_and_follows_the_column(board, open_page):
     heading = page.get_by_role("columnheader", name="latency")
     heading.get_by_role("button").click()
     page.wait_for_selector("[role=columnheader][aria-sort=descending] >> text=latency")
-    page.wait_for_timeout(400)
+    settled(page)
     down = page.locator(".line").first.inner_text()
     heading.get_by_role("button").click()
     page.wait_for_selector("[role=columnheader][aria-sort=ascending] >> text=latency")
-    page.wait_for_timeout(400)
-    assert page.locator(".line").first.inner_text() != down
+    page.wait_for_function(
+        "before => document.querySelector('.line').innerText !== before", arg=down
+    )
 
 
 def test_grouping_splits_the_charts_and_lists_the_groups(board, open_page):

@@ -305,7 +305,7 @@ SKELETONS = {
 }
 
 
-@hypothesis_settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_body_makes_the_server_fail(client, data):
     """Whatever a body holds, in whole or in one of its places, the answer is an answer or a refusal."""
