@@ -118,7 +118,8 @@ class _Look:
         counts = {name: shown.get(name, {}).get("rows", 0) for name in (self.old, self.new)}
         users = {name: shown.get(name, {}).get("users", 0) for name in (self.old, self.new)}
         judged = _judged(measured, arms, shown, counts, (self.old, self.new), options.alpha)
-        verdict, reasons = verdict_of(judged)
+        routed = _routed(users[self.new], sum(users.values()), options.share)
+        verdict, reasons = verdict_of(judged, (routed,) if routed else ())
         return Comparison(
             self.reader.project.id,
             self.table,
@@ -131,7 +132,7 @@ class _Look:
             tuple(judged),
             verdict,
             reasons,
-            tuple(self._notes(users, both, units[0])),
+            tuple(_served(both, units[0])),
             options.alpha,
         )
 
@@ -152,24 +153,21 @@ class _Look:
             raise NotFound(f"no row of {self.table} has {self.options.column} {self.new!r} there")
         return given if given.start_us is not None else Selection(None, first, given.end_us)
 
-    def _notes(self, users: Mapping[str, int], both: int, by: str) -> Iterator[str]:
-        if by != "rows" and both:
-            yield f"{both:,} {by} were served by both versions; choose by a key that stays the same."
-        if self.options.share is not None and (
-            said := _routed(users[self.new], sum(users.values()), self.options.share)
-        ):
-            yield said
+
+def _served(both: int, by: str) -> Iterator[str]:
+    if by != "rows" and both:
+        yield f"{both:,} {by} were served by both versions; choose by a key that stays the same."
 
 
 def _is(version: str, *names: str) -> str:
     return f"{version} IN ({', '.join(map(literal, names))})"
 
 
-def _routed(new: int, total: int, share: float) -> str | None:
+def _routed(new: int, total: int, share: float | None) -> str | None:
     """What to say when not as many were routed to the new version as were meant to be."""
     from scipy.stats import binomtest
 
-    if not total or binomtest(new, total, share).pvalue > _UNLIKELY:
+    if share is None or not total or binomtest(new, total, share).pvalue > _UNLIKELY:
         return None
     return (
         f"{new / total:.2%} got the new version where {share:.2%} should: what decides that has to do with who it is, "

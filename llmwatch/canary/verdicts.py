@@ -86,18 +86,24 @@ class Comparison:
         return fragment(self)
 
 
-def verdict_of(pillars: Sequence[Judged]) -> tuple[Verdict, tuple[str, ...]]:
-    """The verdict on all pillars: one that is worse is enough to roll back, and every required one has to be no worse."""
+def verdict_of(
+    pillars: Sequence[Judged], doubts: tuple[str, ...] = ()
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict on all pillars: one that is worse is enough to roll back, and every required one has to be no worse.
+
+    With doubts about who got which version nothing is promoted.
+    """
     worse = [one for one in pillars if one.standing == "worse"]
     if worse:
-        return "roll back", tuple(f"{one.name} is worse by {_between(one)}" for one in worse)
+        said = (f"{one.name} is worse by {_between(one)}" for one in worse)
+        return "roll back", (*said, *doubts)
     required = [one for one in pillars if one.required]
     left = [one for one in required if one.standing not in {"no worse", "better"}]
-    if required and not left:
+    if required and not left and not doubts:
         return "promote", (*(_fine(one) for one in required), *_unseen(pillars))
     if not required:
-        return "keep going", ("nothing is measured of enough rows of both versions yet",)
-    return "keep going", tuple(_open(one) for one in left)
+        return "keep going", ("nothing is measured of enough rows of both versions yet", *doubts)
+    return "keep going", (*doubts, *(_open(one) for one in left))
 
 
 def _fine(one: Judged) -> str:

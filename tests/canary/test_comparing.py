@@ -88,10 +88,13 @@ def test_feedback_of_few_rows_stops_a_version_and_is_not_waited_for(store):
     assert found.reasons[0].startswith("feedback is worse")
 
 
-def test_it_says_when_not_as_many_were_routed_as_should_be(store):
-    log_versions(rows=1_500, share=0.3)
-    assert compare(share=0.3).notes == ()
-    assert "should" in compare(share=0.1).notes[0]
+def test_nothing_is_promoted_when_not_as_many_were_routed_as_should_be(store):
+    log_versions(rows=6_000, share=0.3)
+    wide = {"latency": 0.2, "errors": 0.05}
+    assert compare(share=0.3, margins=wide).verdict == "promote"
+    found = compare(share=0.1, margins=wide)
+    assert found.verdict == "keep going"
+    assert "got the new version where 10.00% should" in found.reasons[0]
 
 
 def test_it_says_when_users_were_served_by_both(store):
