@@ -15,7 +15,20 @@ pytest_plugins = ["llmwatch.testing.fixtures"]
 # What these directories hold is the same on every Python: a page in a browser, statistics, HTTP to a stand-in.
 # CI runs them on one Python, and all the others without (`-m "not slow and not once"`).
 ONCE = frozenset(
-    "board breaker canary demo drift examples forward integrations notebooks scorers slices watch".split()
+    [
+        "board",
+        "breaker",
+        "canary",
+        "demo",
+        "drift",
+        "examples",
+        "forward",
+        "integrations",
+        "notebooks",
+        "scorers",
+        "slices",
+        "watch",
+    ]
 )
 
 
