@@ -118,10 +118,9 @@ def test_sets_and_rules_of_a_module_are_the_workers_too(settle, tmp_path):
     settle('[watch]\npython = "our_watching:WATCH"\ndefault_rules = false\n')
     root = str(open_store().root)
     for minutes in (20, 10):  # each a worker of its own, as after a restart
+        at = clock.now_us() / 1e6 - 60 * minutes
         for _ in range(25):
-            chats().log(
-                {"latency_ms": 1.0, "status": "error", "at": clock.now_us() / 1e6 - 60 * minutes}
-            )
+            chats().log({"latency_ms": 1.0, "status": "error", "at": at})
         command = [sys.executable, "-m", "llmwatch", "up", "--once", "--store", root]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, "could not" in done.stderr) == (0, False), done.stderr

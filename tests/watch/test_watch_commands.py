@@ -88,10 +88,10 @@ def test_alerts_are_listed_silenced_and_resolved(store, lately, capsys):
     assert main(["alerts", "resolve", "shop", "no such"]) == 1
 
 
-def test_a_rule_that_cannot_be_is_wrong_usage_and_named(store, tmp_path, capsys):
+def test_a_rule_that_cannot_be_is_left_out_and_named(store, tmp_path, capsys):
     (tmp_path / "llmwatch.toml").write_text('[[watch.rules]]\nname = "slow"\nmetric = "m"\n')
-    assert main(["watch", "--once"]) == 2
-    assert "rule 'slow' in" in capsys.readouterr().err
+    assert main(["watch", "--once"]) == 3
+    assert "left out: rule 'slow' in" in capsys.readouterr().err
 
 
 def test_a_message_that_could_not_be_sent_is_said(store, lately, tmp_path, capsys, monkeypatch):
