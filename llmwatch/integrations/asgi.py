@@ -5,10 +5,11 @@ app.add_middleware(llmwatch.integrations.asgi.Middleware, user="x-user-id")
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -75,7 +76,8 @@ class Middleware:
             )
         self.app = app
         self._user, self._session = user, session
-        self._exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+        patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+        self._excluded = re.compile("|".join(map(translate, patterns)) or "(?!)").match
         self._options = _Wanted(
             parents, unrouted, row_header.lower().encode("latin-1") if row_header else None
         )
@@ -101,9 +103,10 @@ class Middleware:
         return _Recorded(self._plan, scope, self._belonging(scope), self._options)
 
     def _is_excluded(self, scope: Scope) -> bool:
-        path = scope["path"]
-        inner = path.removeprefix(scope.get("root_path", ""))
-        return any(fnmatchcase(path, each) or fnmatchcase(inner, each) for each in self._exclude)
+        path, root = scope["path"], scope.get("root_path")
+        if self._excluded(path):
+            return True
+        return bool(root) and self._excluded(path.removeprefix(root)) is not None
 
     def _belonging(self, scope: Scope) -> dict[str, str]:
         found = {}
