@@ -192,6 +192,7 @@ import json, sys
 from streamlit.testing.v1 import AppTest
 app = AppTest.from_file(sys.argv[1], default_timeout=120).run()
 app.chat_input[0].set_value("What is a vector?").run()
+app.get("feedback")[0].set_value(1).run()
 assert not app.exception, app.exception
 print(json.dumps([message.markdown[0].value for message in app.chat_message]))
 """
@@ -210,6 +211,8 @@ print(json.dumps([message.markdown[0].value for message in app.chat_message]))
     assert "vector" in answer
     asked = "SELECT session_id IS NOT NULL, status FROM traces WHERE kind = 'response'"
     assert rows(tmp_path, "example-streamlit/traces", asked) == [(True, "success")]
+    said = "SELECT value->>'emoji' FROM feedback"
+    assert rows(tmp_path, "example-streamlit/traces", said) == [("👍",)]
 
 
 @pytest.mark.slow
