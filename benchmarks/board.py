@@ -33,6 +33,7 @@ from llmwatch.store import open_store
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_BAR_MS, ACTION_BAR_MS, MEMORY_BAR_MB = 2000, 500, 1000
 TIMES = 5
+FEED_S = 120.0
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
@@ -320,7 +321,7 @@ def shown_count(page: Any) -> int:
 
 
 def run(
-    rows: int, store: Path, *, with_live: float
+    rows: int, store: Path, *, with_live: float, phoenix: str | None = None
 ) -> tuple[dict[str, list[float]], dict[str, list[float]], float, dict[str, float]]:
     from playwright.sync_api import sync_playwright
 
@@ -344,6 +345,10 @@ def run(
         took, cpu = measure(browser, page, words, pid)
         poured = live(browser, page, store, with_live) if with_live else {}
         memory = resident_mb(pid)
+        if phoenix:
+            import board_phoenix
+
+            board_phoenix.compare(browser, phoenix, rows, FEED_S, say)
         browser.close()
     return took, cpu, memory, poured
 
@@ -405,13 +410,16 @@ def main() -> int:
         metavar="SECONDS",
         help="let rows pour in for so long; 0 leaves it out",
     )
+    options.add_argument(
+        "--phoenix", metavar="PYTHON", help="of an environment with arize-phoenix, to compare with"
+    )
     options.add_argument("--quick", action="store_true", help="50,000 rows, under 45 s")
     options.add_argument("--check", action="store_true", help="exit 1 when a bar is missed")
     chosen = options.parse_args()
     rows, seconds = (50_000, 5.0) if chosen.quick else (chosen.rows, chosen.live)
     store = chosen.store or Path(tempfile.mkdtemp(prefix="llmwatch-board-"))
     try:
-        fine = verdict(rows, *run(rows, store, with_live=seconds))
+        fine = verdict(rows, *run(rows, store, with_live=seconds, phoenix=chosen.phoenix))
     finally:
         if chosen.store is None:
             shutil.rmtree(store, ignore_errors=True)
