@@ -81,8 +81,10 @@ def facets(reader: Reader, table: str, condition: str, *, steps: bool) -> list[F
     ]
     for whole in ("attributes", "inputs"):
         found += _inside(reader, table, whole, condition)
-    unique = {facet.name: facet for facet in reversed(found)}
-    return sorted(unique.values(), key=lambda facet: [f.name for f in found].index(facet.name))
+    unique: dict[str, Facet] = {}
+    for facet in found:
+        unique.setdefault(facet.name, facet)
+    return list(unique.values())
 
 
 def named(reader: Reader, table: str, names: Sequence[str]) -> list[Facet]:
