@@ -1,6 +1,6 @@
 """Gradio applications, served until standard input ends: a chat, an interface with flags, and blocks of one's own.
 
-python gradio_app.py chat|stream|interface|blocks
+python gradio_app.py chat|stream|steps|interface|blocks
 """
 
 from __future__ import annotations
@@ -35,6 +35,15 @@ async def stream(message, history):
     for word in generate(message).split():
         text += word + " "
         yield text
+
+
+def steps(message, history):
+    """Gradio runs each step of it in whatever thread is free."""
+    text = ""
+    for word in ("answer", "to"):
+        text += word + " "
+        yield text
+    yield generate(message)
 
 
 PROGRESS = gr.Progress()
@@ -81,6 +90,7 @@ def main():
         made = {
             "chat": lambda: gr.ChatInterface(reply, api_name="chat"),
             "stream": lambda: gr.ChatInterface(stream, api_name="chat"),
+            "steps": lambda: gr.ChatInterface(steps, api_name="chat"),
             "interface": lambda: interface(where),
             "blocks": blocks,
         }

@@ -60,7 +60,7 @@ def ask(page, question):
     page.get_by_text(f"answer to {question}").wait_for(timeout=30_000)
 
 
-@pytest.mark.parametrize("kind", ["chat", "stream"])
+@pytest.mark.parametrize("kind", ["chat", "stream", "steps"])
 def test_a_chats_answers_are_rows_and_its_thumbs_are_feedback(llmwatch_store, browser, kind):
     with served(kind) as address:
         page = browser.new_page()
