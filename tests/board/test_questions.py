@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from llmwatch import StreamTable, clock
-from llmwatch.board import asks, pages, searches, seeds
+from llmwatch.board import app, asks, pages, searches, seeds
 from llmwatch.board.choice import choose, resolve
 from llmwatch.board.source import Source
 from llmwatch.board.spec import Panel
@@ -271,3 +271,26 @@ def test_an_empty_table_answers_every_seed_without_an_error(llmwatch_store):
 def test_a_range_that_is_none_says_how_to_write_one(source, asked):
     with pytest.raises(InvalidBoard, match="15m"):
         resolve(source, asked)
+
+
+def test_charts_of_a_search_that_goes_on_are_of_what_was_found_and_the_head_says_so(
+    source, monkeypatch
+):
+    monkeypatch.setattr(searches, "_SLICE", 10)
+    told = threading.Event()
+    tell = searches.Search._tell
+    monkeypatch.setattr(
+        searches.Search, "_tell", lambda self, n: tell(self, n) or told.wait(10) or None
+    )
+    asked = {"range": "all", "search": "sure"}
+    search = source.searches.begin(choose(source, asked))
+    with search._changed:
+        search._changed.wait_for(lambda: search.progress.searched, 10)
+    choice, head = app._chosen(source, asked)
+    assert (head["searched"], head["of"]) == (10, 60)
+    assert asks.ask(source, Panel("p", "rows"), choice)["count"] == 10
+    told.set()
+    search.wait()
+    choice, head = app._chosen(source, asked)
+    assert head["searched"] == head["of"] == 60
+    assert asks.ask(source, Panel("p", "rows"), choice)["count"] == 60
