@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import sys
+from datetime import datetime, timedelta, timezone
 
 import llmwatch
 from llmwatch import canary, traced
@@ -28,7 +29,8 @@ def main() -> None:
     llmwatch.init(project, destination="local", segment_age_s=1e7)  # days pass in a second
     chance = random.Random(8)
 
-    with deterministic(seed=8) as time:
+    start = datetime.now(timezone.utc) - timedelta(days=7)
+    with deterministic(seed=8, start=start) as time:
 
         @traced
         def answer(question: str, version: str) -> str:

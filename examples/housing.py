@@ -2,12 +2,12 @@
 
     python examples/housing.py
 
-The houses are made up, so that nothing has to be downloaded. Since March, houses by the lake sell for more than the model knows.
+The houses are made up, so that nothing has to be downloaded. After three weeks, houses by the lake sell for more than the model knows.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -20,6 +20,7 @@ from llmwatch.watch import Baseline, MetricSet, Quality, measure
 PLACES = ["centre", "suburb", "lake", "country"]
 EUROS_A_METRE = {"centre": 6200, "suburb": 4100, "lake": 4800, "country": 2600}
 SOLD_AFTER_DAYS = 21
+START = datetime.now(timezone.utc) - timedelta(days=64)
 
 
 def houses(chance: np.random.Generator, n: int) -> list[dict[str, object]]:
@@ -63,16 +64,16 @@ def live_through_it(model: HistGradientBoostingRegressor, chance: np.random.Gene
     )
     asked = houses(chance, 900)
     estimates = model.predict(np.array([features(house) for house in asked]))
-    with deterministic(seed=1, start=datetime(2026, 2, 16, tzinfo=timezone.utc)) as time:
+    with deterministic(seed=1, start=START) as time:
         for n, (house, estimate) in enumerate(zip(asked, estimates, strict=True)):
             time.advance(hours=1.1)
             predictions.log(
-                {**house, "inference_id": f"house-{n}", "price": round(float(estimate))}
+                {**house, "inference_id": f"{START:%m%d-%H%M%S}-{n}", "price": round(float(estimate))}
             )
         time.advance(days=SOLD_AFTER_DAYS)
         for n, house in enumerate(asked):
             sales.log(
-                {"inference_id": f"house-{n}", "paid": round(price(house, chance, boom=n > 450))}
+                {"inference_id": f"{START:%m%d-%H%M%S}-{n}", "paid": round(price(house, chance, boom=n > 450))}
             )
 
 
@@ -87,10 +88,8 @@ def show() -> None:
             )
         ],
     )  # fmt: skip
-    for name, start, end in (("February", (2, 16), (3, 1)), ("March", (3, 15), (3, 29))):
-        window = tuple(
-            datetime(2026, month, day, tzinfo=timezone.utc) for month, day in (start, end)
-        )
+    for name, first, last in (("first two weeks", 0, 14), ("last two weeks", 27, 41)):
+        window = (START + timedelta(days=first), START + timedelta(days=last))
         found = measure("example-housing", quality, window)
         worse = "worse than the baseline" if found["alerts/degradation_detected"] else "as usual"
         print(
