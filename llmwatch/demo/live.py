@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import heapq
 import io
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from llmwatch.tracing.row import Row
 
 _AT_ONCE = 8
-_ENDS_WITHIN_S = 20
+_ENDS_WITHIN_S = 6
 
 
 class Live:
@@ -109,22 +111,23 @@ def going_on(plan: Plan, place: Place, pace: float) -> Iterator[Live]:
 
 @contextmanager
 def _worker(place: Place) -> Iterator[None]:
-    """A worker of our own, which does not outlive us."""
+    """A worker of our own, which does not outlive us, nor do the processes that it starts."""
     process = subprocess.Popen(
         [sys.executable, "-m", "llmwatch.worker", str(place.store.root)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for us: it is to end after the table in hand
     )
     try:
         yield
     finally:
         process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_ENDS_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def check_board() -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,19 +170,24 @@ def test_scores_are_the_ones_that_the_worker_would_write(replayed: Any) -> None:
 
 
 def test_the_board_of_the_demo_answers_every_panel(replayed: Any) -> None:
-    from starlette.testclient import TestClient
-
-    from llmwatch.board.app import make_app
+    from llmwatch.demo import live
 
     here, _ = replayed
-    with TestClient(make_app(here.store), base_url="http://localhost") as page:
-        at = "/api/local/helpdesk/traces"
-        spec = page.get(f"{at}/boards/{incidents.BOARD}").json()
+    with live.board(here, 0) as address:
+        at = f"{address}/api/local/helpdesk/traces"
+        spec = json.loads(_read(f"{at}/boards/{incidents.BOARD}"))
         asked = {"range": "all", "panels": [p for p in spec["panels"] if p["kind"] != "rows"]}
-        _, *answers = page.post(f"{at}/ask", json=asked).text.splitlines()
+        _, *answers = _read(f"{at}/ask", json.dumps(asked).encode()).splitlines()
     told = [json.loads(line) for line in answers]
     assert len(told) == len(asked["panels"])
     assert [one for one in told if "error" in one] == []
+
+
+def _read(address: str, sent: bytes | None = None) -> bytes:
+    request = urllib.request.Request(address, sent, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        read: bytes = response.read()
+        return read
 
 
 def test_links_of_the_story_show_the_time_of_the_incident(replayed: Any) -> None:
@@ -247,7 +253,7 @@ def test_nothing_is_left_when_it_is_ended_in_the_middle(tmp_path: Path) -> None:
         time.sleep(0.5)
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(60) == 130
-    assert _nobody_is_left(process.pid)
+    assert _nobody_is_left(tmp_path)
 
 
 @pytest.mark.slow
@@ -267,7 +273,7 @@ def test_the_whole_of_it_goes_on_until_it_is_interrupted(tmp_path: Path) -> None
     assert all(tale.rule in told for tale in incidents.TALES)
     assert "no alert" not in told
     assert "questions were answered live" in rest
-    assert _nobody_is_left(process.pid)
+    assert _nobody_is_left(tmp_path)
 
 
 def _begun(tmp_path: Path, *more: str) -> subprocess.Popen[str]:
@@ -277,15 +283,23 @@ def _begun(tmp_path: Path, *more: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def _nobody_is_left(group: int) -> bool:
-    """Whether every process of the group is gone, which may take one that ends a moment."""
+def _nobody_is_left(tmp_path: Path) -> bool:
+    """Whether every process of that store is gone, which may take one that ends a moment."""
+    psutil = pytest.importorskip("psutil")
     for _ in range(100):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
+        if not any(
+            _is_of(process, str(tmp_path), psutil.Error) for process in psutil.process_iter()
+        ):
             return True
         time.sleep(0.1)
     return False
+
+
+def _is_of(process: Any, place: str, gone: type[Exception]) -> bool:
+    try:
+        return place in process.environ().get("LLMWATCH_STORE", "")
+    except (gone, OSError):
+        return False
 
 
 def test_the_demo_says_what_a_wrong_speed_is(capsys: pytest.CaptureFixture[str]) -> None:
