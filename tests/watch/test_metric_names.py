@@ -164,5 +164,5 @@ def test_what_cannot_be_is_told(tmp_path, monkeypatch, text, said):
 
 
 def test_two_sets_of_one_name_are_refused(tmp_path, monkeypatch):
-    with pytest.raises(SettingsError, match="two metric sets called a"):
+    with pytest.raises(SettingsError, match="two metric sets named 'a'"):
         read(tmp_path, monkeypatch, '[[watch.metrics]]\nname = "a"\n' * 2)
