@@ -3,6 +3,8 @@
     run     set up, then `llmwatch demo`: live until Ctrl-C in a terminal, else it ends by itself
     test    set up, then ruff, mypy and the quick tests on this Python
     full    the same with the slow tests
+    quick   only the tests that may differ from Python to Python
+    frameworks  the tests with Gradio, Streamlit, LangChain and LlamaIndex, in .venv-frameworks
     lint    set up, then ruff and mypy
     bench   set up, then the benchmarks
     setup   only make .venv and install llmwatch into it
@@ -18,14 +20,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 10)
 
 
 # A file's tests stay in one process; files are spread over the processors.
+TESTS_FAILED = 1  # pytest's exit code: others say that it did not come to testing
 SPREAD = ("-n", "auto", "--dist", "loadfile")
 
 
@@ -67,8 +72,8 @@ def main() -> int:
         return fail(f"llmwatch needs Python 3.10 or newer; this is {sys.version.split()[0]}")
     if sys.platform == "win32":
         return fail("llmwatch runs on Linux and macOS; on Windows, use WSL")
-    extra = "all" if given.command == "run" else "dev"
-    environment = Environment(Path(given.venv).absolute() if given.venv else ROOT / ".venv", extra)
+    extra, place = EXTRAS.get(given.command, ("dev", ".venv"))
+    environment = Environment(Path(given.venv or ROOT / place).absolute(), extra)
     try:
         environment.set_up()
     except subprocess.CalledProcessError as error:
@@ -122,18 +127,61 @@ def full(python: str, rest: list[str]) -> int:
     return checked(python, rest, None)
 
 
+def quick(python: str, rest: list[str]) -> int:
+    return tested(python, ["-m", "not slow and not once", *rest])
+
+
+def frameworks(python: str, rest: list[str]) -> int:
+    # Gradio and Streamlit leave event loops of theirs unclosed, which pytest finds when it ends.
+    quiet = ["-W", "ignore::pytest.PytestUnraisableExceptionWarning"]
+    return tested(python, [*quiet, "tests/integrations", *rest])
+
+
 def checked(python: str, options: list[str], left_out: str | None) -> int:
     """Lint and test; pytest says what was skipped and why, this adds what was never asked for."""
     started = time.monotonic()
     linted = lint(python, [])
-    tested = status([python, "-m", "pytest", "-q", *SPREAD, *options])
+    failed = tested(python, options)
     say(f"took {time.monotonic() - started:.0f} s on Python {sys.version.split()[0]}")
     if left_out:
         say(f"skipped: {left_out}")
     say(
-        f"ruff and mypy {'failed' if linted else 'passed'}; pytest {'failed' if tested else 'passed'}"
+        f"ruff and mypy {'failed' if linted else 'passed'}; pytest {'failed' if failed else 'passed'}"
     )
-    return tested or linted
+    return failed or linted
+
+
+def tested(python: str, options: list[str]) -> int:
+    """The tests side by side; what failed so is run once more by itself, and counts when it fails again.
+
+    A busy machine makes a test of a page or of several processes fail now and then: it is named, not hidden.
+    """
+    code, counts = pytest(python, [*SPREAD, *options])
+    if code == TESTS_FAILED:
+        say("once more, one at a time: what failed")
+        code, again = pytest(
+            python, ["--last-failed", "--last-failed-no-failures", "none", *options]
+        )
+        say(
+            f"failed beside other tests: {counts['failed']}, of these by itself too: {again['failed']}"
+        )
+        counts["failed"] = again["failed"]
+        counts["passed"] += again["passed"]
+    say("counted: {passed} passed, {failed} failed, {skipped} skipped".format(**counts))
+    return code
+
+
+def pytest(python: str, options: list[str]) -> tuple[int, dict[str, int]]:
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch) / "report.xml"
+        code = status([python, "-m", "pytest", "-q", f"--junit-xml={report}", *options])
+        suite = ET.parse(report).getroot().find("testsuite") if report.exists() else None
+    found = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
+    if suite is not None:
+        found = {name: int(suite.get(name, 0)) for name in found}
+    failed = found["failures"] + found["errors"] + (code not in (0, TESTS_FAILED))
+    passed = max(0, found["tests"] - found["failures"] - found["errors"] - found["skipped"])
+    return code, {"passed": passed, "failed": failed, "skipped": found["skipped"]}
 
 
 def bench(python: str, rest: list[str]) -> int:
@@ -141,10 +189,14 @@ def bench(python: str, rest: list[str]) -> int:
     return max((status([python, str(program), *rest]) for program in programs), default=0)
 
 
+# What a command needs that others do not, and where it is installed.
+EXTRAS = {"run": ("all", ".venv"), "frameworks": ("dev,frameworks", ".venv-frameworks")}
 COMMANDS = {
     "run": demo,
     "test": test,
     "full": full,
+    "quick": quick,
+    "frameworks": frameworks,
     "lint": lint,
     "bench": bench,
     "setup": setup,
