@@ -69,6 +69,7 @@ def _environment(directory: str) -> dict[str, str]:
         "LLMWATCH_WORKER": "false",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "TMPDIR": directory,
         "PYTHONPATH": str(HERE.parent),
         "PYTHONWARNINGS": "ignore",
         "WANDB_ERROR_REPORTING": "false",
