@@ -64,7 +64,8 @@ def _signature(name: str, thing: Any) -> str:
         signature = inspect.signature(thing)
     except (TypeError, ValueError):
         return ""
-    return f"```python\n{_wrapped(name, signature)}\n```\n\n"
+    # Not "python": snippets of that name are run, and a signature is none.
+    return f"```py\n{_wrapped(name, signature)}\n```\n\n"
 
 
 def _wrapped(name: str, signature: inspect.Signature) -> str:

@@ -44,7 +44,7 @@ def test_a_signature_is_written_as_in_code(reference):
         """Ask."""
 
     assert reference._signature("ask", ask) == (
-        "```python\n"
+        "```py\n"
         "ask(text: str, /, *more: int, top: float | None = None, made=...) -> list[str]\n"
         "```\n\n"
     )
