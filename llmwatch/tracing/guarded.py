@@ -244,8 +244,7 @@ def _generator(every: Guards) -> Callable[..., Any]:
         stream = guards.function(*args, **kwargs)
         if not guards.after:
             return (yield from stream)
-        yield from guarded_streams.checked(guards, stream, guards.inputs(args, kwargs))
-        return None
+        return (yield from guarded_streams.checked(guards, stream, guards.inputs(args, kwargs)))
 
     return call
 

@@ -8,7 +8,15 @@ chunk says beside the text that is written (arguments of tools, other choices) i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +48,10 @@ def guarded(
     return GuardedStream(stream, checked(guards, stream, inputs), again)
 
 
-def checked(guards: Guards, stream: Any, inputs: Mapping[str, Any]) -> Iterator[Any]:
-    """The chunks that every guardrail lets pass."""
-    chunks: Iterator[Any] = iter(stream)
+def checked(guards: Guards, stream: Any, inputs: Mapping[str, Any]) -> Generator[Any, None, Any]:
+    """The chunks that every guardrail lets pass, and what a generator returns after them if they let that pass, too."""
+    whole = _Whole(stream)
+    chunks: Iterator[Any] = iter(whole)
     for guardrail in guards.after:
         chunks = _through(guards, guardrail, chunks, inputs)
     try:
@@ -50,6 +59,18 @@ def checked(guards: Guards, stream: Any, inputs: Mapping[str, Any]) -> Iterator[
     finally:
         with suppress(AttributeError):
             stream.close()
+    return whole.returned if whole.returned is None else guards.release(whole.returned, inputs)
+
+
+class _Whole:
+    """A stream, and what it returned: a loop over a generator would lose that."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.returned: Any = None
+
+    def __iter__(self) -> Iterator[Any]:
+        self.returned = yield from self._stream
 
 
 def checked_async(

@@ -248,6 +248,22 @@ def test_a_stream_flows_while_it_is_checked(recorded):
     assert len(produced) < 15
 
 
+def test_what_a_generator_returns_passes_its_guardrails_too(recorded):
+    @traced(guardrails=[Guardrail(no_keys, action="redact")])
+    def stream(returned):
+        yield "word "
+        return returned
+
+    def drive(returned):
+        last.append((yield from stream(returned)))
+
+    last = []
+    for returned in (7, "seven", f"it is {SECRET}", None):
+        assert list(drive(returned)) == ["word "]
+    assert last[:2] + last[3:] == [7, "seven", None]
+    assert last[2] == "it is [key]"
+
+
 def test_a_fallback_ends_a_stream_and_closes_what_made_it(recorded):
     closed = []
 
