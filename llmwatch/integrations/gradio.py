@@ -72,7 +72,11 @@ class _Watched:
     def _watching(self, function: Any, name: str) -> Any:
         flavour = flavour_of(function)
         recorded: Any = traced(
-            kind="event", name=name, postprocess_inputs=_without_gradios, accumulator=_the_last
+            kind="event",
+            name=name,
+            attributes={"via": "gradio"},
+            postprocess_inputs=_without_gradios,
+            accumulator=_the_last,
         )(function)
         recorded._set_on_finish_handler(self._note)
         return update_wrapper(_WRAPPERS[flavour](recorded), function)

@@ -39,7 +39,7 @@ def init(project: str | None = None, *, user: str | None = None, **settings: Any
     """
     _begin(project, tuple(sorted(settings.items())))
     # Not left: it is for the rest of this run, whose thread ends with it or begins the next run here anew.
-    context(session_id=_session_id(), user_id=user or _user()).__enter__()
+    context(session_id=_session_id(), user_id=user or _user(), via="streamlit").__enter__()
 
 
 @st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator] # Streamlit's, which is Any here

@@ -56,7 +56,7 @@ class ErrorsMeasure(Plain):
         found = (
             category(kind, code, text, self._own)
             for status, kind, text, success, code in zip(*columns, codes, strict=True)
-            if _failed(status, kind, text, success, code)
+            if has_failed(status, kind, text, success, code)
         )
         return [len(codes), parts.tally(found)]
 
@@ -85,7 +85,7 @@ def _code(place: str) -> str:
     return f"try_cast(r.\"llmwatch {column}\"->>'$.{path}' AS INTEGER)"
 
 
-def _failed(
+def has_failed(
     status: str | None, kind: str | None, text: str | None, success: str | None, code: float
 ) -> bool:
     """By what a call says first; then by what a logged dict may say."""

@@ -10,10 +10,11 @@ from llmwatch import clock
 from llmwatch.stream import copies
 from llmwatch.stream.follow import Follower, RecordedReader
 from llmwatch.stream.query import Reader
-from llmwatch.watch import names
+from llmwatch.watch.series import DRIFT
 from llmwatch.watch.sinks.journal import DAY_US, KEPT_US, NAME, Journal, Step, day_of
-from llmwatch.watch.sinks.metric_rows import MetricRow, parsed
-from llmwatch.watch.sinks.points import points_of
+from llmwatch.watch.sinks.metric_rows import TABLES, MetricRow, parsed_of
+from llmwatch.watch.sinks.one_by_one import point_of
+from llmwatch.watch.sinks.points import TIME, points_of, points_of_run
 from llmwatch.watch.sinks.requests import Requests, Sample
 from llmwatch.watch.sinks.wandb_run import DayRun
 
@@ -28,7 +29,7 @@ _OVER_US = 600_000_000
 
 
 class Daily:
-    """Follows `metrics` and the tables that requests are sampled from; `turn` sends what is new."""
+    """Follows `metrics`, `drift` and the tables that requests are sampled from; `turn` sends what is new."""
 
     def __init__(self, project: Project, settings: Settings, options: WandbOptions) -> None:
         self.project, self.options = project, options
@@ -39,7 +40,7 @@ class Daily:
             table: Follower(
                 project, table, NAME, settings, start=_midnight(), reader=self._recorded
             )
-            for table in (names.TABLE, *options.tables)
+            for table in dict.fromkeys((*TABLES, *options.tables))
         }
         self._samples = {table: Sample(options.sample) for table in options.tables}
         self._sample_until = time.monotonic() + options.every_s
@@ -79,11 +80,16 @@ class Daily:
     # --- into the journal -----------------------------------------------------------------
 
     def _take_metrics(self) -> bool:
-        follower = self._follow[names.TABLE]
+        worked = [self._take(table) for table in TABLES]
+        return any(worked)
+
+    def _take(self, table: str) -> bool:
+        follower, steps_of = self._follow[table], _runs if table == DRIFT else _steps
         worked = False
         while rows := follower.batch(_BATCH):
-            found = [row for row in map(_metric_row, rows) if row is not None and self._wants(row)]
-            for day, steps in _steps(found).items():
+            parsed = (_metric_row(table, row) for row in rows)
+            found = [row for row in parsed if row is not None and self._wants(row)]
+            for day, steps in steps_of(found).items():
                 self.journal.add(day, steps)
             follower.commit()
             worked = True
@@ -91,7 +97,7 @@ class Daily:
 
     def _wants(self, row: MetricRow) -> bool:
         asked = not self.options.sets or row.set in self.options.sets
-        is_kept = row.window_start >= clock.now_us() - KEPT_US + DAY_US
+        is_kept = row.at_us >= clock.now_us() - KEPT_US + DAY_US
         return asked and row.closed and is_kept and not self.journal.has(row.id)
 
     def _take_requests(self, *, last: bool) -> bool:
@@ -112,7 +118,9 @@ class Daily:
     def _write_down(self, table: str, sample: Sample) -> bool:
         ids, now = sample.take(), clock.now_us()
         if ids:
-            self.journal.add(day_of(now), [{"requests": ids, "table": table, "until": now}])
+            each = ({"request": row_id, "table": table} for row_id in ids)
+            together = {"requests": ids, "table": table, "until": now}
+            self.journal.add(day_of(now), [*each, together])
         self._follow[table].commit()
         return bool(ids)
 
@@ -140,14 +148,18 @@ class Daily:
 
     def _values(self, step: Step) -> tuple[dict[str, Any], set[str]]:
         if "metrics" in step:
-            points = points_of(self._reader, step["metrics"], self.journal)
-            return points, set()
-        rows = list(self._requests.rows(step["table"], step["requests"]))
+            return points_of(self._reader, step["metrics"], self.journal), set()
+        if "drift" in step:
+            return points_of_run(self._reader, step["drift"], self.journal), set()
+        if "request" in step:
+            one = next(self._requests.rows(step["table"], [step["request"]]), None)
+            return {} if one is None else {TIME: one.at_s, **point_of(one)}, set()
+        found = list(self._requests.rows(step["table"], step["requests"]))
         told = {
-            "window_time": step["until"] / 1_000_000,
-            "production/requests": [r for r, _ in rows],
+            TIME: step["until"] / 1_000_000,
+            "production/requests": [one.values for one in found],
         }
-        return told, {version for _, version in rows if version}
+        return told, {one.version for one in found if one.version}
 
 
 def _erased_at(project: Project) -> int:
@@ -158,8 +170,8 @@ def _erased_at(project: Project) -> int:
         return 0
 
 
-def _metric_row(row: Mapping[str, Any]) -> MetricRow | None:
-    return parsed(row["id"], int(row["ts"].timestamp() * 1_000_000), row["data"])
+def _metric_row(table: str, row: Mapping[str, Any]) -> MetricRow | None:
+    return parsed_of(table, row["id"], int(row["ts"].timestamp() * 1_000_000), row["data"])
 
 
 def _steps(rows: Sequence[MetricRow]) -> dict[str, list[Step]]:
@@ -173,10 +185,18 @@ def _steps(rows: Sequence[MetricRow]) -> dict[str, list[Step]]:
     return days
 
 
+def _runs(rows: Sequence[MetricRow]) -> dict[str, list[Step]]:
+    """By day, a step for each run of the drift job."""
+    days: dict[str, list[Step]] = {}
+    for row in rows:
+        days.setdefault(day_of(row.at_us), []).append({"drift": row.id})
+    return days
+
+
 def _midnight() -> int:
     return clock.now_us() // DAY_US * DAY_US
 
 
 def every(projects: Sequence[Project]) -> Iterator[Project]:
     """Those of the projects that have metrics."""
-    return (project for project in projects if names.TABLE in project.tables())
+    return (project for project in projects if set(TABLES) & set(project.tables()))

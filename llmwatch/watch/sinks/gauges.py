@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmwatch import clock
-from llmwatch.watch.names import TABLE
 from llmwatch.watch.sinks.labels import Bounded
-from llmwatch.watch.sinks.metric_rows import Key, MetricRow, said_since
+from llmwatch.watch.sinks.metric_rows import TABLES, Key, MetricRow, said_since
 
 if TYPE_CHECKING:
     from llmwatch.store import Project
@@ -51,22 +50,27 @@ class Line:
 
 
 class Gauges:
-    """The lines of a project's table `metrics`, brought up to date by reading what is new."""
+    """The lines of a project's tables `metrics` and `drift`, brought up to date by reading what is new."""
 
     def __init__(self, project: Project, reader: Reader) -> None:
         self.project, self._reader = project, reader
         self._lines: dict[Key, Line] = {}
         self._bounds: dict[str, Bounded] = {}
-        self._since = clock.now_us() - _FIRST_LOOK_US
+        self._since = dict.fromkeys(TABLES, clock.now_us() - _FIRST_LOOK_US)
 
     def refresh(self) -> None:
-        if TABLE not in self.project.tables():
-            return
-        newest = self._since
-        for row in said_since(self._reader, self._since):
+        there = self.project.tables()
+        for table, since in self._since.items():
+            if table in there:
+                self._since[table] = self._taken(table, since)
+
+    def _taken(self, table: str, since: int) -> int:
+        """Take what a table says since then; from when on to look the next time."""
+        newest = since
+        for row in said_since(self._reader, since, table):
             newest = max(newest, row.said_us - _MARGIN_US)
             self._take(row)
-        self._since = newest
+        return newest
 
     def _take(self, row: MetricRow) -> None:
         bound = self._bounds.setdefault(row.set, Bounded(MOST_GROUPS))

@@ -30,7 +30,8 @@ KEPT_US = 14 * DAY_US
 """What is said of a window this long after it goes to no run any more."""
 
 Step = Mapping[str, Any]
-"""`{"metrics": [ids]}`, or `{"requests": [ids], "table": name, "until": microseconds}`."""
+"""`{"metrics": [ids]}`, `{"drift": id}`, `{"requests": [ids], "table": name, "until": microseconds}`, or one of those
+requests by itself: `{"request": id, "table": name}`."""
 
 
 class Journal:
@@ -131,7 +132,8 @@ def day_of(at_us: int) -> str:
 
 
 def _ids_of(step: Step) -> tuple[str, ...]:
-    return (*step.get("metrics", ()), *step.get("requests", ()))
+    run = (step["drift"],) if "drift" in step else ()
+    return (*step.get("metrics", ()), *step.get("requests", ()), *run)
 
 
 def _lines(path: Path) -> Iterator[Step]:

@@ -1,4 +1,4 @@
-"""Rows of the table `metrics`, as a sink takes them: a window of a set, its group, and the values that are known."""
+"""Rows of the tables `metrics` and `drift`, as a sink takes them: a window of a set, its group, and the values that are known."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from llmwatch.watch import names
+from llmwatch.watch.series import DRIFT
 
 if TYPE_CHECKING:
     from llmwatch.stream.query import Reader
 
+TABLES = (names.TABLE, DRIFT)
+"""Where metrics are: windows of metric sets, and runs of the drift job."""
 _OF_THE_ROW = frozenset(names.ROW)
 Key = tuple[str, str, int, str]
 
@@ -40,8 +43,14 @@ class MetricRow:
         return self.set, self.table, self.window_s, group
 
     @property
-    def end_us(self) -> int:
-        return self.window_start + self.window_s * 1_000_000
+    def at_us(self) -> int:
+        """Where it stands in a history: a window where it began, a run of the drift job, whose windows overlap, when it was."""
+        return self.said_us if self.set == DRIFT else self.window_start
+
+
+def parsed_of(table: str, row_id: str, said_us: int, data: Any) -> MetricRow | None:
+    """A row of one of `TABLES`."""
+    return (parsed_run if table == DRIFT else parsed)(row_id, said_us, data)
 
 
 def parsed(row_id: str, said_us: int, data: Any) -> MetricRow | None:
@@ -65,14 +74,33 @@ def parsed(row_id: str, said_us: int, data: Any) -> MetricRow | None:
     )
 
 
-def said_since(reader: Reader, since_us: int) -> Iterator[MetricRow]:
+def parsed_run(row_id: str, said_us: int, data: Any) -> MetricRow | None:
+    """A row of the table `drift`; None where it is not one of the drift job."""
+    told = orjson.loads(data) if isinstance(data, (str, bytes)) else data
+    if not isinstance(told, Mapping) or told.get("kind") != "job":
+        return None
+    start, end = told.get("window_start_us"), told.get("window_end_us")
+    if not isinstance(start, int) or not isinstance(end, int) or end <= start:
+        return None
+    values = {name: value for name, value in _numbers(told) if name.startswith("drift/")}
+    if told.get("verdict") == "insufficient data":
+        values.pop("drift/drift_detected", None)
+    length = max(
+        60, round((end - start) / 60_000_000) * 60
+    )  # one line, also when a run is late by a second
+    return MetricRow(
+        row_id, said_us, DRIFT, str(told.get("table", "")), start, length, {}, True, values
+    )
+
+
+def said_since(reader: Reader, since_us: int, table: str = names.TABLE) -> Iterator[MetricRow]:
     """What was said of windows from a time on, in the order it was said."""
     sql = (
-        f"SELECT id, epoch_us(ts), data FROM main.{names.TABLE} "
+        f"SELECT id, epoch_us(ts), data FROM main.{table} "
         "WHERE ts >= make_timestamptz(?::BIGINT) ORDER BY ts, writer, seq"
     )
-    for row_id, said_us, data in reader.execute(sql, [since_us], [names.TABLE]).rows:
-        if (found := parsed(row_id, said_us, data)) is not None:
+    for row_id, said_us, data in reader.execute(sql, [since_us], [table]).rows:
+        if (found := parsed_of(table, row_id, said_us, data)) is not None:
             yield found
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmwatch.watch import names
-from llmwatch.watch.sinks.metric_rows import MetricRow, parsed
+from llmwatch.watch.series import DRIFT
+from llmwatch.watch.sinks.metric_rows import MetricRow, parsed_of
 
 if TYPE_CHECKING:
     from llmwatch.stream.query import Reader
@@ -22,15 +23,26 @@ _PLAIN = re.compile(r"[^A-Za-z0-9_.-]")
 
 def points_of(reader: Reader, ids: Iterable[str], journal: Journal) -> dict[str, Any]:
     """What the rows with these ids tell that was not told before. All of one window's beginning."""
-    rows = _rows(reader, "id IN (SELECT unnest(?::VARCHAR[]))", [list(ids)])
+    rows = _rows(reader, names.TABLE, "id IN (SELECT unnest(?::VARCHAR[]))", [list(ids)])
     if not rows:
         return {}
-    found: dict[str, Any] = {TIME: rows[0].window_start / 1_000_000}
-    earlier = _rows(reader, "window_start = ?", [rows[0].window_start])
+    found: dict[str, Any] = {TIME: rows[0].at_us / 1_000_000}
+    earlier = _rows(reader, names.TABLE, "window_start = ?", [rows[0].window_start])
     for row in rows:
         before = _told_before(row, earlier)
         for name, value in row.values.items():
             if before.get(name) != value and (key := _key(row, name, journal)) is not None:
+                found[key] = value
+    return found
+
+
+def points_of_run(reader: Reader, run_id: str, journal: Journal) -> dict[str, Any]:
+    """What a run of the drift job found."""
+    found: dict[str, Any] = {}
+    for row in _rows(reader, DRIFT, "id = ?", [run_id]):
+        found[TIME] = row.at_us / 1_000_000
+        for name, value in row.values.items():
+            if (key := _key(row, name, journal)) is not None:
                 found[key] = value
     return found
 
@@ -65,7 +77,7 @@ def _safe(text: str) -> str:
     return f"{plain}-{hashlib.blake2b(text.encode('utf-8', 'replace'), digest_size=3).hexdigest()}"
 
 
-def _rows(reader: Reader, where: str, params: Sequence[Any]) -> list[MetricRow]:
-    sql = f"SELECT id, epoch_us(ts), data FROM main.{names.TABLE} WHERE {where} ORDER BY ts, writer, seq"
-    read = reader.execute(sql, params, [names.TABLE]).rows
-    return [row for row in (parsed(*one) for one in read) if row is not None]
+def _rows(reader: Reader, table: str, where: str, params: Sequence[Any]) -> list[MetricRow]:
+    sql = f"SELECT id, epoch_us(ts), data FROM main.{table} WHERE {where} ORDER BY ts, writer, seq"
+    read = reader.execute(sql, params, [table]).rows
+    return [row for row in (parsed_of(table, *one) for one in read) if row is not None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -14,6 +15,7 @@ from llmwatch.capture.tag import MARK
 from llmwatch.scorers import texts
 from llmwatch.stream.columns import quoted
 from llmwatch.tracing.redact import Redactor
+from llmwatch.watch.families.errors import has_failed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +53,22 @@ class Sample:
         return chosen
 
 
+@dataclass(frozen=True)
+class Request:
+    """A sampled request."""
+
+    values: list[Any]
+    """Of the table's columns, in their order."""
+    at_s: float
+    query_length: int
+    """Characters, before the text was cut."""
+    failed: bool
+    error: str | None
+    version: str | None
+    via: str | None
+    """The kind of application that recorded it: gradio, streamlit."""
+
+
 class Requests:
     """Reads sampled rows of a project and makes them rows of the table."""
 
@@ -60,38 +78,42 @@ class Requests:
         self._project, self._reader, self._where = project, reader, dict(where)
         self._redactor = Redactor(redact)
 
-    def rows(self, table: str, ids: Iterable[str]) -> Iterator[tuple[list[Any], str | None]]:
-        """Each row that is still there, as values of the columns, and its version."""
+    def rows(self, table: str, ids: Iterable[str]) -> Iterator[Request]:
+        """Each of these rows that is still there."""
         wanted = list(ids)
         sql = f"SELECT * FROM main.{quoted(table)} WHERE id IN (SELECT unnest(?::VARCHAR[])) ORDER BY ts, id"
         found = self._reader.execute(sql, [wanted], [table]).dicts()
         said = self._confidence([row["id"] for row in found])
         for row in found:
-            yield self._of(row, said.get(row["id"])), _version(row)
+            yield self._of(row, said.get(row["id"]))
 
-    def _of(self, stored: Mapping[str, Any], said: float | None) -> list[Any]:
+    def _of(self, stored: Mapping[str, Any], said: float | None) -> Request:
         row = {**stored, **{name: _parsed(stored.get(name)) for name in _JSON}}
         picture = self._picture(row)
-        for name in _JSON:
-            row[name] = self._redactor.value(row[name])
+        for name in (*_JSON, "exception"):
+            row[name] = self._redactor.value(row.get(name))
         data = row["data"] if isinstance(row["data"], Mapping) else {}
         at = row.get("started_at") or row["ts"]
-        return [
-            self._text(row, "query") or _cut(texts.question_of(_flat(row, data))),
+        query = self._text(row, "query") or texts.question_of(_flat(row, data))
+        values = [
+            _cut(query),
             picture,
-            self._text(row, "prediction") or _cut(_answer(row, data)),
+            _cut(self._text(row, "prediction") or _answer(row, data)),
             _number(self._found(row, "confidence")) or _number(data.get("confidence")) or said,
             _tokens(row, data),
             _number(row.get("latency_ms")) or _number(data.get("latency_ms")),
             at.isoformat(),
         ]
+        failed, error = _failure(row, data)
+        return Request(
+            values, at.timestamp(), len(query), failed, error, _version(row, data), _via(row)
+        )
 
     def _text(self, row: Mapping[str, Any], column: str) -> str | None:
         found = self._found(row, column)
-        if found is None:
-            return None
-        text = found if isinstance(found, str) else orjson.dumps(found, default=str).decode()
-        return _cut(text)
+        if found is None or isinstance(found, str):
+            return found
+        return orjson.dumps(found, default=str).decode()
 
     def _found(self, row: Mapping[str, Any], column: str) -> Any:
         """What is at the place that the settings name for a column; a key of a logged dict by its own name."""
@@ -160,10 +182,36 @@ def _pictures(value: Any, depth: int = 6) -> Iterator[Mapping[str, Any]]:
             yield from _pictures(each, depth - 1)
 
 
-def _version(row: Mapping[str, Any]) -> str | None:
-    data = _parsed(row.get("data"))
-    told = row.get("version") or (data.get("version") if isinstance(data, Mapping) else None)
+def _version(row: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
+    told = row.get("version") or data.get("version")
     return told if isinstance(told, str) else None
+
+
+def _via(row: Mapping[str, Any]) -> str | None:
+    attributes = row["attributes"]
+    told = attributes.get("via") if isinstance(attributes, Mapping) else None
+    return told if isinstance(told, str) else None
+
+
+def _failure(row: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, str | None]:
+    """Whether a request failed, as the family `errors` has it, and the last line of what it said."""
+    http = row["attributes"].get("http") if isinstance(row["attributes"], Mapping) else None
+    code = _number(http.get("status_code")) if isinstance(http, Mapping) else None
+    kind = _said(row.get("exception_type") or data.get("exception_type") or data.get("error_type"))
+    text = _said(row.get("exception") or data.get("exception") or data.get("error"))
+    failed = has_failed(
+        (_said(row.get("status") or data.get("status")) or "").lower() or None,
+        kind,
+        text,
+        (_said(data.get("success")) or "").lower() or None,
+        code or _number(data.get("status_code")) or 0.0,
+    )
+    lines = (text or kind or "").strip().splitlines()
+    return failed, _cut(lines[-1]) if failed and lines else None
+
+
+def _said(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _flat(row: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class DayRun:
 
     def log(self, values: Mapping[str, Any], versions: Collection[str]) -> None:
         """Log the next step. One of which nothing is left is an empty line: steps and lines stay one to one."""
-        told = {TIME: self._midnight_s, **values}
+        told = {TIME: self._midnight_s, **{n: _shown(value) for n, value in values.items()}}
         rows = told.pop(REQUESTS, None)
         if rows:
             told[REQUESTS] = self._with(rows)
@@ -93,8 +93,7 @@ class DayRun:
                 columns=list(COLUMNS), log_mode="INCREMENTAL", allow_mixed_types=True
             )
         for row in rows:
-            shown = [wandb.Image(value) if _is_image(value) else value for value in row]
-            self._table.add_data(*shown)
+            self._table.add_data(*map(_shown, row))
         return self._table
 
     def _tag(self, tag: str) -> None:
@@ -114,8 +113,13 @@ class DayRun:
                 shutil.rmtree(directory, ignore_errors=True)
 
 
-def _is_image(value: Any) -> bool:
-    return type(value).__module__.partition(".")[0] == "PIL" or hasattr(value, "getbbox")
+def _shown(value: Any) -> Any:
+    """A picture as an image of W&B's; anything else as it is."""
+    import wandb
+
+    if type(value).__module__.partition(".")[0] == "PIL" or hasattr(value, "getbbox"):
+        return wandb.Image(value)
+    return value
 
 
 def _settings() -> Any:

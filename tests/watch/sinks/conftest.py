@@ -35,6 +35,7 @@ class Shop:
         self.store, self.root = store, root
         self.traces = StreamTable("shop/traces", store=store.root)
         self.metrics = StreamTable("shop/metrics", store=store.root)
+        self.drift = StreamTable("shop/drift", store=store.root)
         self.midnight = clock.now_us() // 86_400_000_000 * 86_400_000_000
 
     def ask(self, text: str) -> None:

@@ -9,7 +9,8 @@ import time
 import pytest
 from PIL import Image
 
-from llmwatch import settings
+import llmwatch
+from llmwatch import clock, settings
 from llmwatch.errors import LlmwatchError
 from llmwatch.stream.erase import erase
 from llmwatch.watch.sinks import wandb_sink
@@ -49,7 +50,7 @@ def test_offline_directories_that_wandb_sync_uploads_hold_what_the_store_holds(s
 
     run = only(server)
     told = metrics_of(run)
-    assert [line["_step"] for line in told] == list(range(6))
+    assert [line["_step"] for line in told] == list(range(8))  # two requests, and their table
     for n, line in enumerate(told[:5]):
         assert line["window_time"] == starts[n] / 1_000_000
         assert line["latency/p50_ms"] == 10.25 + n
@@ -79,6 +80,65 @@ def test_sampled_requests_are_a_table_with_their_pictures(shop, server):
     assert image.convert("RGB").getpixel((3, 3)) == (255, 0, 0)
 
 
+def test_each_sampled_request_is_a_point_under_the_names_people_log_them_by(shop, server):
+    shop.ask(OFFLINE)
+    shop.tell(0, latency__p50_ms=1.0)
+    shop.request("fine")
+    shop.request("bad", status="error", exception_type="ValueError", exception="ValueError: empty")
+    shop.send()
+    shop.sync()
+    _, fine, bad, _ = metrics_of(only(server))
+    assert fine.pop("inference/timestamp") == fine.pop("window_time") <= time.time()
+    assert fine == {
+        "_step": 1,
+        "inference/latency_ms": 12.5,
+        "inference/success": 1,
+        "inference/tokens_allocated": 7,
+    }
+    assert (bad["inference/success"], bad["inference/error"]) == (0, "ValueError: empty")
+
+
+def picture_of(server, line, name):
+    return Image.open(io.BytesIO(only(server).files[line[name]["path"]])).convert("RGB")
+
+
+def test_what_demos_record_has_their_names_too(shop, server):
+    llmwatch.init("shop", store=shop.store.root)
+    red, long = Image.new("RGB", (8, 6), (255, 0, 0)), "what is this? " * 200
+    for via in ("gradio", "streamlit"):
+        with llmwatch.context(via=via):
+            llmwatch.traced(lambda question, picture: {"answer": "red", "usage": {}})(long, red)
+    llmwatch.finish()
+    shop.ask(OFFLINE)
+    shop.tell(0, latency__p50_ms=1.0)
+    shop.send()
+    shop.sync()
+    _, gradio, streamlit, _ = metrics_of(only(server))
+    assert gradio["demo/latency_ms"] == gradio["inference/latency_ms"]
+    assert gradio["demo/query_length"] == len(long)
+    assert "red" in gradio["demo/prediction"]
+    assert picture_of(server, gradio, "demo/image").getpixel((3, 3)) == (255, 0, 0)
+    assert streamlit["streamlit/query"].startswith("what is this?")
+    assert picture_of(server, streamlit, "streamlit/image").size == (8, 6)
+    assert not any(name.startswith("streamlit/") for name in gradio)
+
+
+def test_runs_of_the_drift_job_are_in_the_history(shop, server):
+    shop.ask(OFFLINE)
+    now = clock.now_us()
+    found = {"drift/drift_detected": 1.0, "drift/prompt_length_ks_statistic": 0.25}
+    for verdict, told in (("drift", found), ("insufficient data", {"drift/drift_detected": 0.0})):
+        shop.drift.log({"kind": "job", "table": "traces", "verdict": verdict,
+                        "window_start_us": now - 3_600_000_000, "window_end_us": now, **told})  # fmt: skip
+    shop.send()
+    shop.send()
+    shop.sync()
+    first, second = metrics_of(only(server))
+    assert abs(first.pop("window_time") * 1e6 - now) < 60e6
+    assert first == {"_step": 0, **found}
+    assert set(second) == {"_step", "window_time"}  # too little data is not "no drift"
+
+
 def test_a_restart_goes_on_with_the_day_and_sends_nothing_twice(shop, server):
     shop.ask(OFFLINE)
     shop.tell(0, latency__p50_ms=1.0)
@@ -90,8 +150,8 @@ def test_a_restart_goes_on_with_the_day_and_sends_nothing_twice(shop, server):
     shop.send()  # with nothing new
     shop.sync()
     told = metrics_of(only(server))
-    assert [line.get("latency/p50_ms") for line in told] == [1.0, None, 2.0, None]
-    assert [line["_step"] for line in told] == [0, 1, 2, 3]
+    assert [line.get("latency/p50_ms") for line in told] == [1.0, None, None, 2.0, None, None]
+    assert [line["_step"] for line in told] == list(range(6))
     assert [row[0] for row in server.table(only(server), "production/requests")] == ["one", "two"]
 
 
@@ -104,7 +164,14 @@ def test_online_the_day_s_run_is_resumed_where_the_server_has_it(shop, server):
     shop.request("two")
     shop.send()
     run = only(server)
-    assert [line.get("latency/p50_ms") for line in metrics_of(run)] == [1.0, None, 2.0, None]
+    assert [line.get("latency/p50_ms") for line in metrics_of(run)] == [
+        1.0,
+        None,
+        None,
+        2.0,
+        None,
+        None,
+    ]
     assert [row[0] for row in server.table(run, "production/requests")] == ["one", "two"]
     assert run.bucket["displayName"].startswith("watch 20")
     assert server.unknown == []
@@ -204,7 +271,7 @@ def test_a_process_that_is_killed_leaves_a_day_that_is_whole_and_told_once(shop,
     assert len(shop.directories()) == 1
     shop.sync()
     told = metrics_of(only(server))
-    assert [line.get("latency/p50_ms") for line in told] == [0.0, 1.0, 2.0, 3.0, 4.0, None]
+    assert [line.get("latency/p50_ms") for line in told] == [0.0, 1.0, 2.0, 3.0, 4.0, None, None]
     assert [row[0] for row in server.table(only(server), "production/requests")] == [
         "after the crash"
     ]
@@ -222,7 +289,12 @@ def test_what_is_erased_is_not_in_directories_that_wait_to_be_uploaded(shop, ser
     shop.send()
     shop.sync()
     assert [row[0] for row in server.table(only(server), "production/requests")] == ["another's"]
-    assert [line.get("latency/p50_ms") for line in metrics_of(only(server))] == [1.0, None]
+    assert [line.get("latency/p50_ms") for line in metrics_of(only(server))] == [
+        1.0,
+        None,
+        None,
+        None,
+    ]
 
 
 def test_a_wandb_that_hangs_is_killed_and_the_next_one_sends_everything(shop, server, monkeypatch):
