@@ -15,8 +15,9 @@ NAME = "forward"
 """The forwarder's name among the followers of a table."""
 BACKLOG_GB = 5.0
 """How much of the store rows that wait for W&B may keep from the retention."""
-HERE_ONLY = frozenset({"metrics", "alerts", "drift"})
-"""Tables of what the worker computes from rows: W&B gets the rows, and metrics by a wandb run when one is asked for."""
+HERE_ONLY = frozenset({"metrics", "alerts", "drift", "breakers", "system"})
+"""Tables of what llmwatch says itself, of rows, breakers and the machine: W&B gets the rows, and metrics by a wandb run when
+one is asked for."""
 _KNOWN = ("sampler", "backlog_gb")
 
 

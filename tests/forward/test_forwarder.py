@@ -91,8 +91,8 @@ def test_a_logged_row_is_a_call_named_after_its_table(sending):
     assert call["inputs"] == {"id": 7, "status": "ok", "nothing": None, "nested": {"a": [1]}}
 
 
-def test_what_the_worker_computes_stays_here(sending):
-    for table in ("metrics", "alerts", "drift", "answers"):
+def test_what_llmwatch_says_itself_stays_here(sending):
+    for table in ("metrics", "alerts", "drift", "breakers", "system", "answers"):
         sending.table(table).log({"n": 1})
     sending.send_all()
     [call] = sending.calls.values()

@@ -149,6 +149,26 @@ def test_metrics_of_a_set_have_their_exact_names_with_underscores(store, exporte
     }  # fmt: skip
 
 
+def test_what_the_drift_job_found_is_told_too(store, exporter):
+    now = clock.now_us()
+    run = {
+        "kind": "job",
+        "table": "traces",
+        "verdict": "drift",
+        "drift/prompt_length_p_value": 0.001,
+    }
+    StreamTable("shop/drift", store=store.root).log(
+        {
+            **run,
+            "window_start_us": now - 60 * MINUTE_US,
+            "window_end_us": now,
+            "drift_detected": True,
+        }
+    )
+    told = {"project": "local/shop", "set": "drift", "table": "traces", "window_s": "3600"}
+    assert value(exporter, "drift_prompt_length_p_value", **told) == 0.001
+
+
 def test_a_later_window_replaces_an_earlier_one_in_whatever_order_they_are_said(store, exporter):
     now = this_minute()
     tell(store, now, latency__p50_ms=2.0)
