@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import llmwatch
-from llmwatch import canary, drift, scorers, slices, testing, watch
+from llmwatch import canary, datasets, drift, scorers, slices, testing, watch
 
 PAGE = Path(__file__).with_name("reference") / "python.md"
-PARTS = (llmwatch, watch, drift, slices, canary, scorers, testing)
+PARTS = (llmwatch, watch, drift, slices, canary, datasets, scorers, testing)
 HEAD = """# The Python reference
 
 Made from the docstrings by `python docs/make_reference.py`. What is not here is not public, and may change in any release.

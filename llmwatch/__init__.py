@@ -8,7 +8,7 @@ from llmwatch import lazily as _lazily
 from llmwatch.backend import seam as _seam
 
 if TYPE_CHECKING:
-    from llmwatch import canary, drift, slices, watch
+    from llmwatch import canary, datasets, drift, slices, watch
     from llmwatch.backend.session import finish, init
     from llmwatch.board.spec import Board
     from llmwatch.circuit.breaker import breaker
@@ -61,6 +61,7 @@ __all__ = [
     "canary",
     "context",
     "current_row",
+    "datasets",
     "drift",
     "feedback",
     "finish",
@@ -105,7 +106,7 @@ _WHERE = {
     "traced": "llmwatch.tracing.decorator",
 }
 
-_PARTS = frozenset({"canary", "drift", "slices", "watch"})
+_PARTS = frozenset({"canary", "datasets", "drift", "slices", "watch"})
 
 # `weave.init` without a W&B key is ours, whichever of the two packages is imported first.
 _seam.install()

@@ -14,6 +14,7 @@ from llmwatch.cli import (
     calibrate,
     canary,
     costs,
+    datasets,
     demo,
     doctor,
     drift,
@@ -86,6 +87,7 @@ def make_parser() -> argparse.ArgumentParser:
         slices,
         canary,
         breakers,
+        datasets,
     ):
         group.add_to(commands)
     return parser
