@@ -121,8 +121,8 @@ def precision(mix: Mix, vectors: dict[str, Any], share: float, seed: int) -> flo
         Frame(
             len(side) + len(extra),
             ids=["usual"] * len(side) + ["new"] * len(extra),
-            # numbered, so that two texts alike are not taken for one
-            texts=[f"{n}" for n in range(len(side) + len(extra))],
+            # numbered in front, so that two texts alike are not taken for one
+            texts=[f"{n} {text}" for n, text in enumerate(_texts(mix, side, extra))],
             vectors=np.concatenate([vectors["usual"][side], vectors["new"][extra]]),
         )
         for side, extra in ((sides[0], new[:0]), (sides[1], new))
@@ -130,6 +130,10 @@ def precision(mix: Mix, vectors: dict[str, Any], share: float, seed: int) -> flo
     found = explain(*frames, seed=seed)
     assert found is not None
     return float(np.mean([one.row_id == "new" for one in found.newest[:NEWEST]]))
+
+
+def _texts(mix: Mix, usual: Any, new: Any) -> list[str]:
+    return [*(mix.usual[n] for n in usual), *(mix.new[n] for n in new)]
 
 
 def measured(name: str, mix: Mix, trials: int) -> dict[float, float]:

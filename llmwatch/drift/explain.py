@@ -23,6 +23,7 @@ _GROUPS, _EXEMPLARS, _TERMS, _NEWEST = 6, 3, 5, 20
 _SMALLEST = 5
 _NEAREST = 4
 _ALIKE = 0.6  # cosine of two groups' centres
+_WORDS = 2.0  # what a row's words say, beside what its vector says
 _STANDS_OUT = 3.0  # standard deviations over what chance does
 _WORD = re.compile(r"[^\W_][\w'-]*[^\W_]|[^\W\d_]")
 
@@ -67,7 +68,8 @@ def explain(reference: Frame, window: Frame, *, seed: int = 0) -> Explanation | 
     if min(before.rows, now.rows) < 2 * novelty.SHARE_OF:
         return None
     measured = novelty.measure(before.vectors, now.vectors)
-    order = np.argsort(-measured.score, kind="stable")
+    said = novelty.by_words(_words(before), _words(now), measured.expected)
+    order = np.argsort(-(measured.score + _WORDS * said), kind="stable")
     new = np.flatnonzero(_stands_out(measured))
     return Explanation(
         looked_at=now.rows,
@@ -86,6 +88,10 @@ def _usable(frame: Frame, seed: int) -> Frame:
     if len(rows) > MOST:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST, replace=False))
     return frame.take(rows)
+
+
+def _words(frame: Frame) -> list[set[str]]:
+    return [words(text or "") for text in frame.texts or ()]
 
 
 def _stands_out(measured: Novelty) -> Any:

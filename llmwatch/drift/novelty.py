@@ -3,10 +3,14 @@
 Where nothing moved, a prompt's neighbours come from both sides as often as those are large. The surprise is taken
 over neighbourhoods of several sizes, as a kind of new prompt may be twenty or two hundred, and averaged with that of the
 nearest neighbours, because new prompts come in kinds and a single odd one is only odd.
+
+Vectors miss what only a name tells: so the rows that share a word with a prompt are a neighbourhood of it, too.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +23,8 @@ SIZES = (10, 20, 40, 60)
 SHARE_OF = 20
 """The neighbourhood whose share is reported: how many of so many nearest prompts are of the window."""
 _NEAREST = 15
+_RARE = 3  # other rows that have a word, at least, for it to tell anything
+_TELLING = 2  # words of a row that count: one may be new by chance
 _CHUNK = 512  # rows whose similarities to all others are held at a time
 
 
@@ -82,3 +88,21 @@ def _surprise(new: npt.NDArray[np.bool_], sizes: list[int], expected: float) -> 
         for size in sizes
     ]
     return np.asarray(np.max(deviations, axis=0) + 0.01 * np.mean(deviations, axis=0))
+
+
+def by_words(
+    reference: Sequence[Collection[str]], window: Sequence[Collection[str]], expected: float
+) -> Floats:
+    """For each row of the window, how surprisingly new the other rows are that share its most telling words."""
+    before = Counter(word for words in reference for word in words)
+    now = Counter(word for words in window for word in words)
+
+    def surprise(word: str) -> float:
+        new, rows = now[word] - 1, now[word] - 1 + before[word]
+        if rows < _RARE:
+            return 0.0
+        return float((new - rows * expected) / np.sqrt(rows * expected * (1 - expected)))
+
+    told = {word: surprise(word) for word in now}
+    most = (sorted((told[word] for word in words), reverse=True)[:_TELLING] for words in window)
+    return np.array([sum(one) / _TELLING for one in most], dtype=float)

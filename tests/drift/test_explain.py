@@ -34,6 +34,17 @@ def test_the_new_ones_come_first_and_make_one_group():
     assert {"butter", "saffron", "rice", "simmer", "stir"} & set(found.groups[0].terms)
 
 
+def test_a_name_tells_what_vectors_do_not():
+    """Vectors by chance say nothing; that the new ones share a name does."""
+    chance = np.random.default_rng(0)
+    vectors = chance.normal(size=(800, 32))
+    texts = prompts(760) + [f"{text} Zorblax" for text in prompts(40, seed=1)]
+    before = Frame(400, texts=texts[:400], vectors=vectors[:400])
+    now = Frame(400, ids=[str(n) for n in range(400)], texts=texts[400:], vectors=vectors[400:])
+    newest = [int(one.row_id) for one in explain(before, now).newest]
+    assert sum(n >= 360 for n in newest) >= 18
+
+
 def test_two_kinds_are_two_groups():
     french = [f"Quelle est la météo à Lyon le {n} juin, avec du vent ?" for n in range(30)]
     found = explain(frame(prompts(400)), frame(prompts(330, seed=1) + prompts(40, recipe) + french))
