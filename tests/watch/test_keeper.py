@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 
 import orjson
 import pytest
@@ -15,8 +16,11 @@ from llmwatch.store import PARTS, open_store
 from llmwatch.stream import compact, events, spool
 from llmwatch.stream.query import Reader
 from llmwatch.watch import (
+    Baseline,
+    Check,
     Cost,
     Errors,
+    Health,
     Kpi,
     Latency,
     MetricSet,
@@ -38,6 +42,31 @@ TRAFFIC = MetricSet("traffic", TABLE, [Latency(), Throughput(), Errors(), Cost()
 QUALITY = MetricSet(
     "quality", TABLE, [Quality("answer", "truth"), Kpi("good", "label.good")], window="5m"
 )
+SPREAD = MetricSet(
+    "spread",
+    TABLE,
+    [
+        Health(
+            (
+                Check("temperature", type="number", range=(0.5, 1.5)),
+                Check("region", categories=("eu",)),
+            ),
+            Baseline(features={"temperature": {"mean": 1.0, "std": 0.2}}),
+        ),
+        Quality("temperature", "warmth", "regression", losses={"half": "test_keeper:half"}),
+        Predictions(output="answer"),
+        Errors(),
+        Kpi("t", "temperature", ("mean", "sum", "count", "min", "max", "std", "p50", "p95", "p99")),
+    ],
+    window="1d",
+    by=["region", ["region", "model"]],
+    timezone="Asia/Kathmandu",
+    time="when",
+)
+
+
+def half(prediction, label):
+    return abs(float(prediction) - float(label)) / 2
 
 
 @pytest.fixture
@@ -127,6 +156,39 @@ def test_random_traffic_with_late_rows_labels_and_restarts_is_what_the_rows_say(
             pass
     assert hold_to_the_rows(TRAFFIC) > 12
     assert hold_to_the_rows(QUALITY) > 2
+
+
+def test_every_family_is_what_the_rows_say_whatever_clocks_and_zones_rows_are_told_in(time):
+    """Rows come in any order of their own times, hours late, from clocks that are ahead, in texts of several zones."""
+    chance = random.Random(5)
+    made: list[dict] = []
+    for _ in range(4):
+        with keeping(SPREAD) as keeper:
+            keeper.turn()
+            for _ in range(chance.randint(1, 25)):
+                at = (
+                    time.us
+                    - chance.choice([0, 0, 60, 3 * 3600, 30 * 3600, -240, -7200]) * SECOND_US
+                )
+                zone = timezone(timedelta(hours=chance.choice([-9.5, 0, 5.75, 14])))
+                when = datetime.fromtimestamp(at / 1e6, zone).isoformat()
+                made += log(
+                    time, 1, seed=chance.random(), every_s=chance.choice([0.1, 5]), when=when
+                )
+            for one in chance.sample(made, min(len(made), 10)):
+                say("label", "warmth", chance.gauss(1, 0.3), one["id"])
+            if chance.random() < 0.5:
+                seal_and_compact()
+            time.seconds(chance.choice([-1800, 30, 4000]))  # the machine's clock is set back, too
+            keeper.turn()
+    time.seconds(2 * 86_400)
+    with keeping(SPREAD) as keeper:
+        while keeper.turn():
+            pass
+    whole = [one for key, one in told("spread").items() if key[3] == "{}"]
+    assert sum(one["n"] for one in whole) == len(made)
+    assert all(one["window_start"] % HOUR_US == 15 * MINUTE_US for one in whole)
+    assert hold_to_the_rows(SPREAD) > 12
 
 
 def test_a_late_row_changes_the_minute_it_was_in(time):

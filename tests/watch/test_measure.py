@@ -300,6 +300,36 @@ def test_classification(time, positive):
     assert found["performance/labelled_share"] == pytest.approx(len(labelled) / 300)
 
 
+def test_of_one_row_everything_is_that_row(time):
+    (made,) = log(time, 1, answer="yes", temperature=1.5, confidence=0.25, cost_usd=0.5, price=10.0)
+    label(made, "truth", "yes")
+    label(made, "paid", 12.0)
+    found = all_of(of(Latency(), Errors(), Cost(), Predictions(output="answer"), Kpi("t", "temperature", ("std", "p99")),
+                      Health((Check("temperature"),)), Quality("answer", "truth"), Quality("price", "paid", "regression")))  # fmt: skip
+    assert {
+        found[f"latency/{name}_ms"] for name in ("p50", "p95", "p99", "mean", "min", "max")
+    } == {made["latency_ms"]}
+    assert (found["latency/std_ms"], found["kpi/t_std"], found["kpi/t_p99"]) == (0, 0, 1.5)
+    assert (found["features/temperature_mean"], found["features/temperature_std"]) == (1.5, 0)
+    assert (found["cost/total_usd"], found["predictions/diversity_ratio"]) == (0.5, 1)
+    assert (found["performance/accuracy"], found["performance/f1_score"]) == (1, 1)
+    assert (found["performance/mae"], found["performance/rmse"]) == (2, 2)
+    assert found["performance/r2"] is None  # as scikit-learn: of one sample it is not defined
+
+
+def off_by(prediction, label):
+    return abs(float(prediction) - float(label))
+
+
+def test_a_loss_that_fails_for_a_row_leaves_that_row_out_and_says_so(time, caplog):
+    for said in ("1.0", "none at all", "4.0"):
+        row_id = chats().add({"answer": said})
+        label({"id": row_id}, "truth", 2.0)
+    told = Quality("answer", "truth", "custom", losses={"off": "test_measure:off_by"})
+    assert all_of(of(told))["performance/off"] == 1.5
+    assert "performance/off of a row could not be worked out" in caplog.text
+
+
 def test_labels_and_predictions_of_other_types_are_the_same_class(time):
     for said, truth in ((True, True), (1, 1.0), (2.0, "2"), ("true", True), (0, 1)):
         row_id = chats().add({"answer": said})

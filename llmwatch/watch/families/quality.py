@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from llmwatch.watch.reading import Columns, Frame
     from llmwatch.watch.sets import Quality
 
+logger = logging.getLogger("llmwatch")
 _LOWER_IS_BETTER = frozenset({"performance/mae", "performance/rmse", "performance/mean_error"})
 _BETWEEN = "\t"
 
@@ -114,7 +116,7 @@ class QualityMeasure(Plain):
         if self._losses is None:
             self._losses = {name: _function(where) for name, where in self._told.losses.items()}
         return {
-            name: parts.moments([float(loss(prediction, label)) for prediction, label in both])
+            name: parts.moments([_loss(name, loss, *each) for each in both])
             for name, loss in self._losses.items()
         }
 
@@ -139,6 +141,15 @@ class QualityMeasure(Plain):
             return (abs(now) - abs(before)) / abs(before)
         lower_is_better = name in _LOWER_IS_BETTER or short in self._told.losses
         return (now - before if lower_is_better else before - now) / abs(before)
+
+
+def _loss(name: str, loss: Callable[[Any, Any], float], prediction: str, label: Any) -> float:
+    """What a person's own function says of a row; not a number where it fails, which must not take the other rows along."""
+    try:
+        return float(loss(prediction, label))
+    except Exception as error:  # noqa: BLE001 - it is not ours, and may raise anything
+        logger.warning("performance/%s of a row could not be worked out: %r", name, error)
+        return float("nan")
 
 
 # --- classes -----------------------------------------------------------------------------
