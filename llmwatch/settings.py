@@ -177,6 +177,13 @@ def was_given(name: str) -> bool:
     return root is not None and any(name in _from_file(*file) for file in _files(root))
 
 
+def files() -> list[Path]:
+    """The settings files that say something, the one that wins first."""
+    root = project_root()
+    found = _files(root) if root is not None else ()
+    return [path for path, above in found if path.is_file() and _table(_read_toml(path), above, path)]
+
+
 def section(name: str) -> tuple[dict[str, Any], str]:
     """A capability's own table of the settings files, and where it stands: `llmwatch.toml` before `pyproject.toml`."""
     root = _root_of_sections()

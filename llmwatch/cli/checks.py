@@ -1,28 +1,23 @@
-"""The checks that `llmwatch doctor` makes, each of one thing that has gone wrong on some machine."""
+"""What `llmwatch doctor` asks of a store and of each project in it, each of one thing that has gone wrong somewhere."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
 import shutil
 import stat
-import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from llmwatch.cli.findings import Finding, found_by
 from llmwatch.cli.output import size
-from llmwatch.store import Store, locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from llmwatch.store import Project
+    from llmwatch.store import Project, Store
 
-PACKAGES = ("weave", "duckdb", "deltalake", "orjson")
 NETWORK_FILE_SYSTEMS = {
     "nfs",
     "nfs4",
@@ -38,71 +33,40 @@ NETWORK_FILE_SYSTEMS = {
 }
 LITTLE_SPACE = 1 << 30
 LARGE_TAIL = 512 << 20
+MOST_LOOKED_AT = 10_000
+_ELSEWHERE = "say where else with LLMWATCH_STORE or `store` in llmwatch.toml"
 IDLE_S = 3600.0
 """A segment that is held this long without a row is worth a word."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one check found."""
-
-    about: str
-    level: Literal["ok", "warning", "wrong"]
-    said: str
-
-
-def checks(path: str | None) -> Iterator[Finding]:
-    """Check the machine, then the store, then each project in it."""
-    yield python_and_system()
-    yield packages()
-    store = Store(locate(path))
-    if not store.root.is_dir():
-        yield Finding("store", "ok", f"{store.root} is not there yet; the first row makes it")
+def checks(store: Store) -> Iterator[Finding]:
+    """Check the store, then each project in it."""
+    if not store.root.exists():
+        yield can_be_made(store)
         return
-    of_store: tuple[Callable[[Store], Finding], ...] = (
-        writable,
-        private,
-        file_system,
-        space,
-        worker,
-    )
+    yield writable(store)
+    if not (store.root.is_dir() and os.access(store.root, os.R_OK | os.X_OK)):
+        return
+    of_store: tuple[Callable[[Store], Finding], ...]
+    of_store = (private, owned, file_system, space, worker)
     for check in of_store:
-        yield check(store)
+        yield found_by(check, store)
+    of_project: tuple[Callable[[Project], Finding], ...]
+    of_project = (spool, segments, quarantine, erasure, sending)
     for project in store.projects():
-        yield spool(project)
-        yield held_segments(project)
-        yield quarantined(project)
-        yield erasure(project)
+        for look in of_project:
+            yield found_by(look, project, project.id)
 
 
-def python_and_system() -> Finding:
-    said = f"Python {platform.python_version()} on {platform.system()} {platform.release()}"
-    if sys.platform == "win32":
+def can_be_made(store: Store) -> Finding:
+    above = next(path for path in store.root.parents if path.exists())
+    if not os.access(above, os.W_OK | os.X_OK):
         return Finding(
-            "system", "wrong", f"{said}: llmwatch records on Linux and macOS only; use WSL"
-        )
-    return Finding("system", "ok", said)
-
-
-def packages() -> Finding:
-    versions = {name: _version(name) for name in PACKAGES}
-    missing = [name for name, version in versions.items() if version is None]
-    if missing:
-        return Finding(
-            "packages",
+            "store",
             "wrong",
-            f"missing: {', '.join(missing)}; pip install --force-reinstall llmwatch",
+            f"{store.root} is not there, and this user cannot make it in {above}: {_ELSEWHERE}",
         )
-    return Finding(
-        "packages", "ok", ", ".join(f"{name} {version}" for name, version in versions.items())
-    )
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return Finding("store", "ok", f"{store.root} is not there yet; the first row makes it")
 
 
 def writable(store: Store) -> Finding:
@@ -115,7 +79,7 @@ def writable(store: Store) -> Finding:
         return Finding(
             "store",
             "wrong",
-            f"{store.root} cannot be written: {error.strerror}. Nothing is being recorded",
+            f"{store.root} cannot be written: {error.strerror}. Nothing is being recorded: mend that, or {_ELSEWHERE}",
         )
     return Finding("store", "ok", f"{store.root} can be written")
 
@@ -132,6 +96,30 @@ def private(store: Store) -> Finding:
             "privacy", "warning", f"others may read it (mode {mode:o}): chmod 700 {store.root}"
         )
     return Finding("privacy", "ok", "only you can read it")
+
+
+def owned(store: Store) -> Finding:
+    """A command that was run by root leaves directories into which the service can no longer write."""
+    foreign = [path for path in _directories(store.root) if not os.access(path, os.W_OK | os.X_OK)]
+    if foreign:
+        return Finding(
+            "permissions",
+            "wrong",
+            f"{len(foreign)} directories in it cannot be written by this user, {foreign[0]} first, so their rows are "
+            f"lost: sudo chown -R $USER {store.root}",
+        )
+    return Finding("permissions", "ok", "every directory in it can be written")
+
+
+def _directories(root: Path) -> list[Path]:
+    """Those of a store in which something is written, without those of Delta's and of media: a bounded number."""
+    found: list[Path] = []
+    for path, inner, _ in os.walk(root):
+        found.append(Path(path))
+        inner[:] = [name for name in inner if name not in {"media", "values", "_delta_log"}]
+        if len(found) >= MOST_LOOKED_AT:
+            break
+    return found
 
 
 def file_system(store: Store) -> Finding:
@@ -173,12 +161,49 @@ def space(store: Store) -> Finding:
 
 
 def worker(store: Store) -> Finding:
+    import llmwatch
     from llmwatch.worker import lock
 
     told = lock.describe(store)
     if told is None:
-        return Finding("worker", "ok", "none is running; recording starts one, or `llmwatch up`")
-    return Finding("worker", "ok", f"running as process {told.get('pid', '?')}")
+        return _no_worker(store)
+    process, version = told.get("pid"), told.get("version", llmwatch.__version__)
+    if process is not None and not _lives(process):
+        return Finding(
+            "worker",
+            "wrong",
+            f"process {process} is gone, and something that it started still holds its lock, so no worker can begin: "
+            f"end what `fuser {lock.lock_path(store)}` names",
+        )
+    if version != llmwatch.__version__:
+        return Finding(
+            "worker",
+            "warning",
+            f"process {process} runs llmwatch {version}, this is {llmwatch.__version__}: kill {process}, and recording "
+            "starts a new one",
+        )
+    return Finding("worker", "ok", f"running as process {process or '?'}")
+
+
+def _no_worker(store: Store) -> Finding:
+    if (store.root / "worker.json").exists():
+        return Finding(
+            "worker",
+            "warning",
+            f"none is running, and the last one was killed or crashed; recording starts another. {store.root / 'worker.log'} "
+            "may say why",
+        )
+    return Finding("worker", "ok", "none is running; recording starts one, or `llmwatch up`")
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def spool(project: Project) -> Finding:
@@ -197,7 +222,7 @@ def spool(project: Project) -> Finding:
     return Finding(f"{project.id} spool", "ok", f"{size(waiting)} in {len(tables)} tables")
 
 
-def held_segments(project: Project) -> Finding:
+def segments(project: Project) -> Finding:
     """A segment is held by its writer, or by a child that was forked from it and outlived it."""
     from llmwatch.stream.segments import is_sealed, list_segments
 
@@ -226,7 +251,7 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def quarantined(project: Project) -> Finding:
+def quarantine(project: Project) -> Finding:
     files = [file for table in _tables(project) for file in project.quarantine(table).glob("*.bad")]
     if not files:
         return Finding(f"{project.id} quarantine", "ok", "empty")
@@ -249,6 +274,23 @@ def erasure(project: Project) -> Finding:
             "one was cut off half-way: run the same `llmwatch erase` again",
         )
     return Finding(f"{project.id} erasure", "ok", "none is half-done")
+
+
+def sending(project: Project) -> Finding:
+    """Rows that are meant for W&B and do not get there."""
+    from llmwatch import destination, settings
+    from llmwatch.forward.status import status
+
+    about = f"{project.id} W&B"
+    if not destination.read(project).on:
+        return Finding(about, "ok", "nothing is sent")
+    found = status(project, settings.current())
+    if found.problem or found.refused or found.standing.startswith("waits"):
+        refused = f"; {found.refused} refused" if found.refused else ""
+        return Finding(
+            about, "warning", f"{found.problem or found.standing}{refused}. See: llmwatch forward"
+        )
+    return Finding(about, "ok", found.standing)
 
 
 def _tables(project: Project) -> list[str]:

@@ -20,10 +20,8 @@ PROCESSES = 2
 
 def lanes(store: Store) -> list[Lane]:
     """Every lane that the store's rows are scored by: one for the built-in scorers, one for each other."""
-    run, where = settings.section("scoring")
-    if unknown := run.keys() - _OF_THE_RUN:
-        raise SettingsError(f"[scoring] in {where} has no setting {', '.join(sorted(unknown))}")
-    specs = _from_files(run.get("builtin", DEFAULT))
+    specs = declared()
+    run, _ = settings.section("scoring")
     together = tuple(spec for spec in specs if spec.built_in)
     made = [Lane("builtin", together, int(run.get("processes", PROCESSES)))] if together else []
     made += [Lane(spec.name, (spec,), spec.processes) for spec in specs if not spec.built_in]
@@ -32,6 +30,14 @@ def lanes(store: Store) -> list[Lane]:
         with faults.contained(f"the monitors of {project.id} could not be read"):
             made += monitored.lanes_of(project, settings.current())
     return _distinct(made)
+
+
+def declared() -> list[Spec]:
+    """The scorers that the settings files name, and the built-in ones; `SettingsError` for one that cannot be."""
+    run, where = settings.section("scoring")
+    if unknown := run.keys() - _OF_THE_RUN:
+        raise SettingsError(f"[scoring] in {where} has no setting {', '.join(sorted(unknown))}")
+    return _from_files(run.get("builtin", DEFAULT))
 
 
 def _registered(project: Project) -> list[Lane]:

@@ -193,7 +193,8 @@ def test_doctor_finds_a_sound_store_sound(store, capsys):
     assert about["store"] == about["privacy"] == about["local/bot quarantine"] == "ok"
 
 
-def test_doctor_says_what_is_wrong(store, capsys):
+def test_doctor_says_what_is_wrong(store, capsys, monkeypatch):
+    monkeypatch.setattr("llmwatch.cli.installation.IMPORTED", ("orjson",))
     store.root.chmod(0o755)
     bad = store.project("local", "bot").quarantine("answers")
     bad.mkdir(parents=True)
