@@ -4,7 +4,7 @@
     python benchmarks/watch.py --quick --check    # a few minutes of traffic; fails when a bar is missed
 
 Time is simulated: each minute 694 rows are logged (2 KB of text each), then the watch has its turn. CPU is the whole
-process's in that turn, all threads, divided by the minute: the share of one core. A week is one busy minute an hour; memory is the
+process's in that turn, all threads, divided by the minute: the share of one core. A week has four busy minutes a day; memory is the
 resident set after each day. The compactor runs in between, as the worker's would, and is not counted.
 """
 

@@ -236,11 +236,19 @@ class Keeper:
         if last is None or over - last > _MOST_EMPTY * told.window_s * SECOND_US:
             last = window_of(now, told.window_s, told.timezone).start_us  # nobody was there to see
         state.told[told.name] = max(over, last)
+        if last >= over:
+            return
+        begin = state.spans[measuring.maker.key][0]
+        made = kept.minutes_made(self._reader, measuring.maker, Window(last, over))
+        nothing = {0: {EVERY_ROW: measuring.maker.empty(measuring.maker.ask(self._reader))}}
         while last < over:
             window = window_of(last, told.window_s, told.timezone)
-            if window.start_us not in known and not measuring.groups(window):
-                self._tell_window(measuring, window, {})
             last = window.end_us
+            if window.start_us in known:
+                continue
+            is_made = any(window.start_us <= minute < window.end_us for minute in made)
+            if not ((is_made or window.start_us < begin) and measuring.groups(window)):
+                self._tell_window(measuring, window, nothing)
 
     def _tell_open(self, measuring: Measuring, state: State, now: int) -> set[int]:
         """Windows that were not over: now that they are, and as often as the set says."""

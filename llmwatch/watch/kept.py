@@ -76,6 +76,13 @@ def read(reader: Reader, maker: Maker, number: int, window: Window) -> dict[int,
     return {at: orjson.loads(zlib.decompress(packed)) for _, at, packed in found}
 
 
+def minutes_made(reader: Reader, maker: Maker, window: Window) -> list[int]:
+    """The minutes of a window that have a line: no other had a row."""
+    about = [maker.key, "0", window.start_us - _CLOCKS_APART_US, window.start_us, window.end_us]
+    found = reader.execute(_NEWEST, about, [PARTS]).rows
+    return [at for kind, at, _ in found if kind == MINUTE]
+
+
 def read_minutes(reader: Reader, maker: Maker, number: int, hour_us: int) -> dict[int, Groups]:
     """The minutes of an hour, as they were last written."""
     wanted = [f"{MINUTE}{at}" for at in range(hour_us, hour_us + HOUR_US, MINUTE_US)]
