@@ -3,7 +3,7 @@
     python examples/prometheus_grafana.py            # some traffic, one scrape, ends
     python examples/prometheus_grafana.py --serve    # until Ctrl-C, traffic all the while
 
-Then `prometheus --config.file=examples/grafana/prometheus.yml`, and import examples/grafana/llmwatch.json into Grafana.
+Then `prometheus --config.file=examples/grafana/prometheus.yml`, and import into Grafana what `llmwatch watch --grafana` prints.
 """
 
 from __future__ import annotations

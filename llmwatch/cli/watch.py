@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import time
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -51,6 +52,9 @@ def add_to(commands: Any) -> None:
         metavar="HOST:PORT",
         help="also serve metrics for Prometheus there; :9464 is loopback. Off loopback scrapers need a token "
         "(LLMWATCH_TOKEN, or the one that is printed)",
+    )
+    parser.add_argument(
+        "--grafana", action="store_true", help="print a dashboard to import into Grafana, and end"
     )
     parser.set_defaults(run=watch)
     chosen.add_store(parser)
@@ -106,8 +110,18 @@ def _add_report(commands: Any) -> None:
 # --- watch ---------------------------------------------------------------------------------
 
 
+def _dashboard() -> Any:
+    """The figures of /metrics as Grafana draws them, over a Prometheus that scrapes it."""
+    from importlib.resources import files
+
+    return json.loads((files("llmwatch.watch.sinks") / "grafana.json").read_text(encoding="utf-8"))
+
+
 def watch(given: argparse.Namespace) -> int:
     """Exits with 4 when an alert fires."""
+    if given.grafana:
+        print_json(_dashboard())
+        return OK
     from llmwatch.drift.windows import duration_us
     from llmwatch.watch.channels import configured
     from llmwatch.watch.rules import usable

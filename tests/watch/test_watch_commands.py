@@ -233,3 +233,8 @@ def test_a_backtest_measures_the_days_before_a_set_was_declared_from_their_rows(
     assert rule["alerts"] == 1
     assert not (store.root / "local/shop/tables/metrics").exists()
     assert not (store.root / "local/shop/spool/metrics").exists()
+
+
+def test_a_dashboard_for_grafana_is_printed_without_a_store(tmp_path, capsys):
+    assert main(["watch", "--grafana", "--store", str(tmp_path / "none")]) == 0
+    assert len(json.loads(capsys.readouterr().out)["panels"]) >= 5

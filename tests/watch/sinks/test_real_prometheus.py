@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the endpoint and answers every query of the dashboard that is in examples/grafana."""
+"""A real Prometheus scrapes the endpoint and answers every query of the dashboard that `llmwatch watch --grafana` prints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from llmwatch.watch.sinks.resources import NAMES as SYSTEM
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
-DASHBOARD = json.loads((ROOT / "examples" / "grafana" / "llmwatch.json").read_text("utf-8"))
+DASHBOARD = json.loads((ROOT / "llmwatch" / "watch" / "sinks" / "grafana.json").read_text("utf-8"))
 SERVER = os.environ.get("PROMETHEUS") or shutil.which("prometheus")
 MINUTE_US = 60_000_000
 METRICS = {
