@@ -160,7 +160,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Budget:
-    """The sum of a metric since the day, week or month began (UTC) has reached a share of a limit."""
+    """The sum of a metric since the day, week or month began (UTC) has reached a share of a limit.
+
+    A window that is told while it lasts counts as far as it was told. One that is in two periods, as days of another time
+    zone are, belongs to the one that its middle is in."""
 
     metric: str
     limit: float
@@ -178,8 +181,11 @@ class Budget:
         series = known.series.get(source)
         if series is None:
             return UNKNOWN
-        start = period_start(self.period, at_us)
-        spent = series.between(self.metric, start, at_us)
+        start, half = period_start(self.period, at_us), series.window_us // 2
+        spent = series.between(self.metric, start + half - 1, at_us)
+        lasting = series.so_far(self.metric, at_us)
+        if lasting is not None and period_start(self.period, lasting[0] + half) == start:
+            spent.append(lasting[1])
         total = math.fsum(spent)
         said = f"{self.metric} is {number(total)} this {self.period}, of {number(self.limit)}"
         return Held(total >= self.share * self.limit, total, said)

@@ -83,7 +83,7 @@ def _load_metrics(
     )
     where, params = _chosen(conditions, groupings, wanted)
     sql = (
-        f'SELECT "set", "table", "group", window_s, {_ENDS} AS ends, n, '
+        f'SELECT "set", "table", "group", window_s, {_ENDS} AS ends, n, epoch_us({_TS}), '
         + "".join(f"TRY_CAST({quoted(name)} AS DOUBLE), " for name in metrics)
         + f'"closed" FROM keyed.{quoted(names.TABLE)} WHERE {where} ORDER BY ends, {_TS}, {_WRITER}, {_SEQ}'
     )
@@ -92,13 +92,16 @@ def _load_metrics(
 
 
 def _keep(known: Known, metrics: Sequence[str], row: tuple[Any, ...]) -> None:
-    set_, table, group, window_s, ends, rows, *values, _closed = row
+    set_, table, group, window_s, ends, rows, told_us, *values, closed = row
     if not isinstance(set_, str) or ends is None:
         return
     source = Source(_name(table), set_, str(group or EVERY_ROW))
     series = known.of(source, int(window_s) * 1_000_000)
     told = {name: float(v) for name, v in zip(metrics, values, strict=True) if v is not None}
-    series.add(int(ends), int(rows or 0), told)
+    if closed:
+        series.add(int(ends), int(rows or 0), told)
+    else:
+        series.add_lasting(int(told_us), int(ends) - series.window_us, told)
 
 
 def _chosen(
@@ -117,7 +120,12 @@ def _chosen(
         near += f" OR ({_ENDS} >= ? AND ({_ENDS} - ?) % {DAY_US} <= ?)"
         params += [begin - wanted.days * DAY_US, begin - (wanted.days + 1) * DAY_US, reach]
     grouped = "" if any(groupings) else f" AND \"group\" = '{EVERY_ROW}'"
-    return f'({near}) AND {_ENDS} <= ? AND "closed"{grouped}', [*params, wanted.until_us]
+    over = f'({near}) AND {_ENDS} <= ? AND "closed"'
+    params.append(wanted.until_us)
+    if any(isinstance(one, Budget) for one in conditions):
+        over = f'({over}) OR (NOT "closed" AND {_ENDS} > ? AND epoch_us({_TS}) <= ?)'
+        params += [wanted.from_us, wanted.until_us]
+    return f"({over}){grouped}", params
 
 
 def _reach(condition: Condition) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -35,6 +35,21 @@ class Series:
     ends: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     values: dict[str, list[Value]] = field(default_factory=dict)
+    lasting: dict[str, list[tuple[int, int, float]]] = field(default_factory=dict)
+    """Of windows that were told before they were over, each telling: when it was, when the window began, the value."""
+
+    def add_lasting(self, told_us: int, start_us: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            insort(self.lasting.setdefault(name, []), (told_us, start_us, value))
+
+    def so_far(self, metric: str, at_us: int) -> tuple[int, float] | None:
+        """When the window in which that moment is began, and what it had come to as it was told last."""
+        tellings = self.lasting.get(metric, [])
+        place = bisect_right(tellings, at_us, key=lambda telling: telling[0]) - 1
+        if place < 0:
+            return None
+        _, start, value = tellings[place]
+        return (start, value) if start <= at_us < start + self.window_us else None
 
     def add(self, end_us: int, rows: int, values: Mapping[str, Value]) -> None:
         """A window; told anew, the last telling holds. Quick when they come in order."""
@@ -82,7 +97,8 @@ class Series:
 
     def told(self, pattern: str) -> Iterable[str]:
         """The metrics of this source with such a name (`features/*_null_rate`)."""
-        return sorted(name for name in self.values if fnmatchcase(name, pattern))
+        names = self.values.keys() | self.lasting.keys()
+        return sorted(name for name in names if fnmatchcase(name, pattern))
 
 
 @dataclass

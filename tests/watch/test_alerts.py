@@ -15,6 +15,7 @@ from llmwatch.watch.channels.webhook import Webhook
 from llmwatch.watch.conditions import Absence, AllOf, Budget, Change, Drift, Threshold, Trend
 from llmwatch.watch.history import Log
 from llmwatch.watch.rules import Rule
+from llmwatch.watch.series import Known, Series, Source
 
 FAILING = Rule("many fail", Threshold(ERRORS, above=5), lasting=3, settled=5, cooldown="1h")
 AT_ONCE = Rule("many fail", Threshold(ERRORS, above=5), lasting=1, settled=5, cooldown="1h")
@@ -265,6 +266,35 @@ def test_a_budget_adds_up_from_the_beginning_of_its_day():
     assert change.change.said == "cost/total_usd is 10.1 this day, of 10"
     tell(range(1440, 1442), {"cost/total_usd": 0.16})
     assert [one.change.state for one in watcher.at(1442).changed] == ["resolved"]
+
+
+def test_a_budget_counts_a_day_that_still_lasts_as_far_as_it_was_told():
+    rule = Rule("money", Budget("cost/total_usd", limit=10), lasting=2, settled=1)
+    day = {"n": 100, "set_": "money", "window_s": 86_400}
+    watcher = Watcher([rule])
+    tell([0], {"cost/total_usd": 9.0}, **day)  # the day before
+    states = []
+    for minute, spent in ((1500, 6.0), (1505, 9.0), (1510, 12.0)):
+        with clock.use(now=lambda at=minute: START + at * MINUTE):
+            tell([1440], {"cost/total_usd": spent}, closed=False, **day)
+        states += [one.change.state for one in watcher.at(minute + 3).changed]
+    assert states == ["firing"]
+    assert alerts()[0].said == "cost/total_usd is 12 this day, of 10"
+    with clock.use(now=lambda: START + 2 * DAY + 5 * MINUTE):
+        tell([1440], {"cost/total_usd": 13.0}, **day)
+        tell([2880], {"cost/total_usd": 0.5}, closed=False, **day)
+    assert [one.change.state for one in watcher.at(2890).changed] == ["resolved"]
+
+
+def test_a_day_of_another_zone_belongs_to_the_day_that_most_of_it_is_in():
+    berlin = Series(1440 * MINUTE)
+    evening, noon = 23 * 60, 36 * 60
+    berlin.add(START + evening * MINUTE, 1, {"cost/total_usd": 9.0})
+    berlin.add_lasting(START + noon * MINUTE, START + evening * MINUTE, {"cost/total_usd": 4.0})
+    known = Known({Source("traces", "money"): berlin})
+    spent = Budget("cost/total_usd", limit=10)
+    for minute, total in ((evening + 30, 9.0), (noon, 4.0)):
+        assert spent.holds(known, Source("traces", "money"), START + minute * MINUTE).value == total
 
 
 def test_nothing_is_recorded_is_told_after_so_long_and_ends_with_the_next_row():
