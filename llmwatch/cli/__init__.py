@@ -20,6 +20,7 @@ from llmwatch.cli import (
     drift,
     erase,
     forward,
+    gameday,
     labels,
     look,
     move,
@@ -88,6 +89,7 @@ def make_parser() -> argparse.ArgumentParser:
         canary,
         breakers,
         datasets,
+        gameday,
     ):
         group.add_to(commands)
     return parser

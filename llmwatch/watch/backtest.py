@@ -81,10 +81,23 @@ def backtest(
     """Take the rules through the windows of a stretch of time, as the watch would have.
 
     Of `sets`, the windows from before they were kept are measured from the rows."""
+    known = known_of(reader, rules, from_us, until_us, sets, progress)
+    return [_outcome(reader.project.id, rule, known, from_us, until_us) for rule in rules]
+
+
+def known_of(
+    reader: Reader,
+    rules: Sequence[Rule],
+    from_us: int,
+    until_us: int,
+    sets: Sequence[MetricSet] = (),
+    progress: Progress | None = None,
+) -> Known:
+    """What the rules look at in a stretch of time: what was told of it, and of `sets` what was not."""
     known = loading.load(reader, rules, loading.span(rules, from_us, until_us))
     if sets:
         _fill(reader, known, rules, from_us, until_us, sets, progress)
-    return [_outcome(reader.project.id, rule, known, from_us, until_us) for rule in rules]
+    return known
 
 
 def _fill(

@@ -7,6 +7,17 @@ from llmwatch.watch.rules import Rule
 
 _ERRORS = "errors/total_rate_percent"
 
+
+def _more_than_usual(metric: str, limit: float) -> AllOf:
+    """Above a limit, and twice what it is at this time on other days: functions that return nothing are no fault."""
+    return AllOf(
+        (
+            Threshold(metric, above=limit, min_rows=20),
+            Change(metric, above=1.0, against="day", deviations=4, min_rows=20),
+        )
+    )
+
+
 DEFAULT: tuple[Rule, ...] = (
     Rule(
         "most calls fail",
@@ -50,6 +61,18 @@ DEFAULT: tuple[Rule, ...] = (
         severity="P2",
         lasting=10,
         settled=10,
+    ),
+    Rule(
+        "answers are missing",
+        _more_than_usual("outputs/null_rate", 0.1),
+        severity="P1",
+        lasting=5,
+    ),
+    Rule(
+        "answers cannot be read",
+        _more_than_usual("outputs/malformed_rate", 0.05),
+        severity="P1",
+        lasting=5,
     ),
     Rule(
         "a column has nulls",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llmwatch import settings
 from llmwatch.errors import SettingsError
 from llmwatch.names import parse_table
-from llmwatch.watch.sets import Cost, Errors, Latency, MetricSet, Predictions, Throughput
+from llmwatch.watch.sets import Cost, Errors, Latency, MetricSet, Outputs, Predictions, Throughput
 
 if TYPE_CHECKING:
     from llmwatch.store import Project
@@ -22,7 +22,7 @@ def default(project: str) -> MetricSet:
     >>> default("local/shop").table
     'local/shop/traces'
     """
-    families = (Latency(), Throughput(), Errors(), Cost(), Predictions())
+    families = (Latency(), Throughput(), Errors(), Cost(), Outputs(), Predictions())
     return MetricSet(NAME, f"{project}/{TABLE}", families)
 
 

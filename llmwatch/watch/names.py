@@ -41,6 +41,8 @@ COST = (
     "cost/avg_cost_per_request_usd",
     "cost/unpriced_requests",
 )
+OUTPUTS = ("outputs/null_rate", "outputs/malformed_rate")
+"""Of calls that went well."""
 PREDICTIONS = (
     "predictions/confidence_mean",
     "predictions/confidence_std",

@@ -33,6 +33,7 @@ NEXT_STEPS = {
 }
 _FAULTS = (
     ("features/", "data"),
+    ("outputs/", "model"),
     ("drift/", "data"),
     ("errors/invalid_input", "data"),
     ("performance/", "model"),

@@ -78,13 +78,27 @@ class Joined:
         )
 
 
+@dataclass(frozen=True)
+class Field(Said):
+    """A score of a name that has a dot; else the field after the dot of the score before it: `safety.injection_flag`."""
+
+    def read(self, reader: Reader, frame: Mapping[str, Any]) -> Any:
+        whole = super().read(reader, frame)
+        head, _, field = self.name.partition(".")
+        parts = Said(self.kind, head).read(reader, frame)
+        inside = [one.get(field) if isinstance(one, dict) else None for one in parts]
+        return _objects([i if w is None else w for w, i in zip(whole, inside, strict=True)])
+
+
 def said_in(name: str) -> Said | None:
-    """`label.resolved` and `score.toxicity` name what is said about rows; anything else a column.
+    """`label.resolved`, `score.toxicity` and `score.safety.pii_flag` name what is said about rows; anything else a column.
 
     >>> said_in("label.resolved"), said_in("latency_ms")
     (Said(kind='label', name='resolved'), None)
     """
     kind, _, rest = name.partition(".")
+    if kind == "score" and "." in rest:
+        return Field(kind, rest)
     return Said(kind, rest) if kind in {"label", "score"} and rest else None
 
 

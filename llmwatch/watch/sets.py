@@ -52,6 +52,13 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """What came out of calls that went well: how often nothing, how often text that begins as JSON and is none."""
+
+    column: str = "output"
+
+
+@dataclass(frozen=True)
 class Predictions:
     """How sure answers are and how varied. Confidence is a column, else a `confidence` score; the output is a column
     (`output`, a logged key, a path into one such as `output.label`)."""
@@ -143,7 +150,7 @@ class Kpi:
             )
 
 
-Family = Latency | Throughput | Errors | Api | Cost | Predictions | Health | Quality | Kpi
+Family = Latency | Throughput | Errors | Api | Cost | Outputs | Predictions | Health | Quality | Kpi
 
 
 @dataclass(frozen=True)
@@ -235,12 +242,13 @@ _FIXED: Mapping[type[Any], tuple[str, ...]] = {
     Latency: names.LATENCY,
     Throughput: names.THROUGHPUT,
     Api: (names.API_TOTAL,),  # and three of each route that there is
+    Outputs: names.OUTPUTS,
     Predictions: names.PREDICTIONS,
 }
 
 
 def _names(family: Family, window_s: int) -> tuple[str, ...]:
-    if isinstance(family, (Latency, Throughput, Api, Predictions)):
+    if isinstance(family, (Latency, Throughput, Api, Outputs, Predictions)):
         return _FIXED[type(family)]
     if isinstance(family, Errors):
         categories = dict.fromkeys([*names.CATEGORIES, *family.categories.values()])

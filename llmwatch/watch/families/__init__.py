@@ -10,6 +10,7 @@ from llmwatch.watch.families.cost import CostMeasure
 from llmwatch.watch.families.errors import ErrorsMeasure
 from llmwatch.watch.families.health import HealthMeasure
 from llmwatch.watch.families.kpi import KpiMeasure
+from llmwatch.watch.families.outputs import OutputsMeasure
 from llmwatch.watch.families.predictions import PredictionsMeasure
 from llmwatch.watch.families.quality import QualityMeasure
 from llmwatch.watch.families.traffic import LatencyMeasure, ThroughputMeasure
@@ -21,6 +22,7 @@ from llmwatch.watch.sets import (
     Health,
     Kpi,
     Latency,
+    Outputs,
     Predictions,
     Quality,
     Throughput,
@@ -42,6 +44,7 @@ _MEASURES: Mapping[type[Any], Callable[[Any], Any]] = {
     Errors: ErrorsMeasure,
     Api: lambda _: ApiMeasure(),
     Cost: lambda _: CostMeasure(),
+    Outputs: OutputsMeasure,
     Predictions: PredictionsMeasure,
     Health: HealthMeasure,
     Quality: QualityMeasure,
