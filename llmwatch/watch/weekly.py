@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ _READ = (
     "cost/input_tokens",
     "cost/output_tokens",
     "performance/accuracy",
+    "performance/f1_score",
+    "performance/mae",
+    "performance/rmse",
     "predictions/low_confidence_rate",
 )
 
@@ -45,6 +48,8 @@ class Figure:
     days: tuple[float | None, ...]
     less_is_better: bool | None = True
     note: str = ""
+    set: str = ""
+    """The metric set that told it, where it is not the table's."""
 
     @property
     def change(self) -> float | None:
@@ -56,7 +61,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class TableWeek:
-    """One table, as the set of its metrics with the shortest windows tells it."""
+    """One table, as its metric sets tell it: each figure is of `set` where that one tells it."""
 
     table: str
     set: str
@@ -98,7 +103,7 @@ def week(reader: Reader, until: datetime) -> Week:
         reader.project.id,
         from_us,
         until_us,
-        tuple(_table(source, known.series[source], until_us) for source in _sources(known)),
+        tuple(_table(known, sources, until_us) for sources in _sources(known)),
         tuple(one for one in every if _during(one, from_us, until_us)),
         sum(from_us - DAYS * DAY_US <= one.fired_us < from_us for one in every),
         len(runs),
@@ -119,16 +124,13 @@ def _drift_runs(known: Known, from_us: int, until_us: int) -> list[float]:
     ]
 
 
-def _sources(known: Known) -> list[Source]:
-    """One set of each table: the one that tells the most of what a report shows, then the one with the shortest windows."""
-    chosen: dict[str, Source] = {}
+def _sources(known: Known) -> list[list[Source]]:
+    """The sets of each table: first the one that tells the most of what a report shows, then those with the shortest windows."""
+    tables: dict[str, list[Source]] = {}
     for source in sorted(known.series):
-        if source.group != EVERY_ROW or source.set == DRIFT:
-            continue
-        other = chosen.get(source.table)
-        if other is None or _rank(known, source) < _rank(known, other):
-            chosen[source.table] = source
-    return list(chosen.values())
+        if source.group == EVERY_ROW and source.set != DRIFT:
+            tables.setdefault(source.table, []).append(source)
+    return [sorted(sources, key=lambda source: _rank(known, source)) for sources in tables.values()]
 
 
 def _rank(known: Known, source: Source) -> tuple[int, int, str]:
@@ -137,9 +139,25 @@ def _rank(known: Known, source: Source) -> tuple[int, int, str]:
     return -told, series.window_us, source.set
 
 
-def _table(source: Source, series: Series, until_us: int) -> TableWeek:
-    made = (figure(series, until_us) for figure in _FIGURES)
-    return TableWeek(source.table, source.set, tuple(one for one in made if one is not None))
+def _table(known: Known, sources: Sequence[Source], until_us: int) -> TableWeek:
+    first = sources[0]
+    made = (_told_first(make, known, sources, until_us) for make in _FIGURES)
+    return TableWeek(first.table, first.set, tuple(one for one in made if one is not None))
+
+
+def _told_first(
+    make: Callable[[Series, int], Figure | None],
+    known: Known,
+    sources: Sequence[Source],
+    until_us: int,
+) -> Figure | None:
+    """A figure of the first set that tells it."""
+    for source in sources:
+        if (one := make(known.series[source], until_us)) is not None:
+            if source == sources[0]:
+                return one
+            return replace(one, set=source.set)
+    return None
 
 
 Over = Callable[[Series, int, int], "float | None"]
@@ -202,5 +220,8 @@ _FIGURES = (
     _made(_sum("cost/total_usd"), "cost", "USD"),
     _made(_sum("cost/input_tokens", "cost/output_tokens"), "tokens", "", None),
     _made(_typical("performance/accuracy"), "accuracy", "", better=False, note=_TYPICAL),
+    _made(_typical("performance/f1_score"), "F1", "", better=False, note=_TYPICAL),
+    _made(_typical("performance/mae"), "mean error", "", note=_TYPICAL),
+    _made(_typical("performance/rmse"), "RMSE", "", note=_TYPICAL),
     _made(_typical("predictions/low_confidence_rate"), "unsure answers", "share", note=_TYPICAL),
 )

@@ -81,7 +81,8 @@ def _table(told: TableWeek) -> str:
 
 
 def _card(figure: Figure) -> str:
-    note = f" ({_text(figure.note)})" if figure.note else ""
+    notes = (figure.note, figure.set and f"metric set {figure.set}")
+    note = "".join(f" ({_text(one)})" for one in notes if one)
     return (
         f'<article class="{_mark(figure)}"><h3>{_text(figure.name)}{note}</h3>'
         f'<p class="value">{_text(shown(figure))}</p><p class="change">{_text(change(figure))}</p>{_bars(figure)}</article>'

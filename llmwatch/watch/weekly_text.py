@@ -35,7 +35,8 @@ def as_text(week: Week) -> Iterator[str]:
         yield ""
         yield f"{table.table} (metric set {table.set})"
         for figure in table.figures:
-            yield f"  {figure.name:<15} {shown(figure):>14}  {change(figure):<24} {bars(figure)}"
+            other = f"  (metric set {figure.set})" if figure.set else ""
+            yield f"  {figure.name:<15} {shown(figure):>14}  {change(figure):<24} {bars(figure)}{other}"
     if not week.tables:
         yield "No metrics of this week: declare [[watch.metrics]]."
     yield from _alerts(week)

@@ -20,6 +20,7 @@ from llmwatch.watch.conditions import Absence, Threshold
 from llmwatch.watch.rules import Rule
 from llmwatch.watch.weekly import week
 from llmwatch.watch.weekly_page import page
+from llmwatch.watch.weekly_text import as_text
 
 RULES = """
 [watch]
@@ -175,6 +176,24 @@ def test_a_week_adds_up_beside_the_week_before(store):
     assert (figures["cost"].value, figures["cost"].days) == (3.5, (0.5,) * 7)
     assert figures["latency p95"].value == 110.0
     assert "accuracy" not in figures  # not known is not 0
+
+
+def test_a_week_takes_each_figure_from_the_set_that_tells_it(store):
+    for day in range(14):
+        traffic = {"errors/request_count": 100, "errors/total_count": 1, "latency/p95_ms": 100.0}
+        tell([day * 1440 + 600], traffic)
+        tell([day * 1440 + 600], {"performance/f1_score": 0.75}, set_="<quality>", window_s=3600)
+        tell([day * 1440], {"cost/total_usd": 2.0}, set_="money", window_s=86_400)
+    reader = Reader(project())
+    found = week(reader, datetime.fromtimestamp((START + 14 * DAY) / 1e6, timezone.utc))
+    reader.close()
+    figures = {one.name: (one.value, one.set) for one in found.tables[0].figures}
+    assert found.tables[0].set == "checkout"
+    assert figures["errors"] == (1.0, "")
+    assert figures["F1"] == (0.75, "<quality>")
+    assert figures["cost"] == (14.0, "money")
+    assert any("cost" in line and line.endswith("(metric set money)") for line in as_text(found))
+    assert "(metric set &lt;quality&gt;)" in page(found)
 
 
 def test_the_page_of_a_week_runs_nothing_and_escapes_what_anybody_wrote(store):
