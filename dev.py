@@ -6,10 +6,10 @@
     quick   only the tests that may differ from Python to Python
     frameworks  the tests with Gradio, Streamlit, LangChain and LlamaIndex, in .venv-frameworks
     lint    set up, then ruff and mypy
-    bench   set up, then the benchmarks
+    bench   set up, then every benchmark with --quick, and a table in build/benchmarks.md (--full: hours)
     setup   only make .venv and install llmwatch into it
 
-Arguments after the command go to pytest, or to the demo.
+Arguments after the command go to pytest, to the demo, or to the benchmarks.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Environment:
         if self._is_current():
             return
         say(f"setting up {self.path} (llmwatch[{self.extra}], Python {sys.version.split()[0]})")
+        say("takes a minute or two, the first time longer: it downloads what llmwatch needs")
         run([sys.executable, "-m", "venv", "--clear", str(self.path)])
         pip = [str(self.python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         run([*pip, "-e", f"{ROOT}[{self.extra}]"])
@@ -185,8 +186,7 @@ def pytest(python: str, options: list[str]) -> tuple[int, dict[str, int]]:
 
 
 def bench(python: str, rest: list[str]) -> int:
-    programs = sorted((ROOT / "benchmarks").glob("[a-z]*.py"))
-    return max((status([python, str(program), *rest]) for program in programs), default=0)
+    return status([python, "benchmarks", *rest])
 
 
 # What a command needs that others do not, and where it is installed.
