@@ -57,10 +57,12 @@ def score(project: Project, table: str, ids: Sequence[str], specs: Iterable[Spec
     reader = RecordedReader(project)
     try:
         for spec in specs:
-            scorer = in_project(loaded(spec), where)
             for start in range(0, len(ids), _BATCH):
                 found = rows_of(reader, table, ids[start : start + _BATCH])
                 rows = [protocol.parsed(row) for row in found if spec.wants(row, table)]
+                if not rows:
+                    continue
+                scorer = in_project(loaded(spec), where)
                 for row, value in zip(rows, protocol.score_many(scorer, rows), strict=True):
                     results.write(project, table, row["id"], spec, results.Outcome(value))
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import orjson
@@ -53,6 +54,8 @@ def shop(llmwatch_store, tmp_path, monkeypatch):
     monkeypatch.setenv(settings.ROOT_ENV, str(tmp_path))
     now = [START]
     chance = Random(3)
+    lasting = replace(settings.current(), segment_age_s=1e12)  # a day passes in a second
+    settings.use(lasting)
     with clock.use(now=lambda: now[0]), StreamTable("shop/answers") as table:
         for _ in range(24 * 60):
             now[0] += 60_000_000

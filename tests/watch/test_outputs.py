@@ -21,7 +21,7 @@ def test_rates_are_of_calls_that_went_well(llmwatch_store):
             {"output": None, "status": "error"},
         ]
     )
-    found = measure(MetricSet("o", "shop/answers", [Outputs()], window="1h"), project="shop")
+    found = measure("local/shop", MetricSet("o", "shop/answers", [Outputs()]), "1h")
     assert found["outputs/null_rate"] == pytest.approx(2 / 5)
     assert found["outputs/malformed_rate"] == pytest.approx(1 / 3)
 
