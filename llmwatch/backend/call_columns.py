@@ -4,7 +4,7 @@
 |---|---|
 | id trace_id parent_id op_name display_name turn_id exception | the same |
 | thread_id | session_id |
-| user_id (of an OpenTelemetry span) | user_id |
+| user_id (of an OpenTelemetry span, else as an attribute), version (as an attribute) | the same |
 | started_at ended_at | the same, in microseconds |
 | inputs output attributes summary | the same, as JSON |
 | wb_user_id wb_run_id wb_run_step otel_dump | `attributes`, under the key `llmwatch.wire` |
@@ -64,7 +64,8 @@ def start_columns(start: Mapping[str, Any]) -> dict[str, Any]:
             "kind": _OUR_KINDS.get(str(kind), kind),
             "model": _model_asked(start.get("inputs")) if kind == "llm" else None,
             "session_id": start.get("thread_id"),
-            "user_id": start.get("user_id"),
+            "user_id": start.get("user_id") or _text(attributes.get("user_id")),
+            "version": _text(attributes.get("version")),
             "turn_id": start.get("turn_id"),
             "started_at": wire.microseconds(start["started_at"]),
             "inputs": start.get("inputs"),
@@ -97,6 +98,11 @@ def _with_extras(
 ) -> dict[str, Any]:
     extras = {name: call[name] for name in names if call.get(name) is not None}
     return {**fields, WIRE: extras} if extras else dict(fields)
+
+
+def _text(said: Any) -> str | None:
+    """What `llmwatch.context` and `weave.attributes` say of who and which, where it is a name."""
+    return said if isinstance(said, str) and said else None
 
 
 def _latency_ms(end: Mapping[str, Any]) -> float | None:

@@ -14,9 +14,13 @@ def make(seed: str, source: Source) -> Board:
     """The seed of that name for a table."""
     if seed not in SEEDS:
         raise InvalidBoard(f"there is no seed {seed!r}; there are: {', '.join(SEEDS)}")
-    title, build, _ = SEEDS[seed]
+    title, build, fits = SEEDS[seed]
     board = Board(seed, table=source.id, title=title, seeded=seed)
-    build(_On(board, source))
+    on = _On(board, source)
+    if seed in _OF_TABLES and not fits(on):
+        theirs = source.id.rpartition("/")[0] + f"/{seed}"
+        raise InvalidBoard(f"the board {seed!r} shows the table {theirs}: open it there")
+    build(on)
     return board
 
 
@@ -386,6 +390,7 @@ def _named(on: _On, *words: str) -> bool:
     return on.source.table.lower() in words
 
 
+_OF_TABLES = ("drift", "alerts")  # of any other table they would count something else
 Seed = tuple[str, Callable[[_On], None], Callable[[_On], bool]]
 SEEDS: dict[str, Seed] = {
     "drift": ("Drift", _drift, lambda on: _named(on, "drift")),

@@ -11,6 +11,7 @@ from llmwatch import StreamTable, clock
 from llmwatch.board import asks, seeds
 from llmwatch.board.choice import choose
 from llmwatch.board.source import Source
+from llmwatch.errors import InvalidBoard
 from llmwatch.stream.query import Reader
 
 HOUR = 3_600_000_000
@@ -55,6 +56,12 @@ def test_alerts_are_counted_when_they_begin_and_not_when_they_are_told(alerts, a
     fired = {item["name"]: item["value"] for item in found["Rules that fired"]["items"]}
     assert fired == {"errors": 1, "slow": 1}
     assert found["What happened"]["count"] == 3
+
+
+@pytest.mark.parametrize("seed", ["alerts", "drift"])
+def test_a_board_of_what_was_told_is_of_its_own_table(alerts, asked, seed):
+    with pytest.raises(InvalidBoard, match=f"local/x/{seed}"):
+        asked("traces", seed)
 
 
 def test_drift_is_counted_by_verdict_and_its_signals_are_drawn_by_how_far_they_moved(

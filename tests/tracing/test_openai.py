@@ -366,8 +366,7 @@ def test_context_reaches_the_clients_rows(bot, client):
     def ask():
         client.chat.completions.create(**ASK)
 
-    with llmwatch.context(user_id="u7", session_id="s1"):
+    with llmwatch.context(user_id="u7", session_id="s1", version="1.2"):
         ask()
-    parent, child = bot.pair(CHAT)
-    assert (parent["user_id"], parent["session_id"]) == ("u7", "s1")
-    assert (child["attributes"]["user_id"], child["session_id"]) == ("u7", "s1")
+    for row in bot.pair(CHAT):
+        assert (row["user_id"], row["session_id"], row["version"]) == ("u7", "s1", "1.2")
