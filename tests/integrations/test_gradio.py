@@ -80,6 +80,7 @@ def test_a_chats_answers_are_rows_and_its_thumbs_are_feedback(llmwatch_store, br
     assert first["inputs"] == {"message": "why?", "history": []}
     assert (said_of(first), said_of(second)) == ([("reaction", "👍")], [("reaction", "👎")])
     assert first["session_id"] == second["session_id"] is not None
+    assert first["attributes"]["via"] == "gradio"
     below = [row["parent_id"] for row in rows() if row["kind"] == "generation"]
     assert below == [first["id"], second["id"]]
 

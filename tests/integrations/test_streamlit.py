@@ -99,6 +99,7 @@ def test_a_session_of_a_chat(llmwatch_store, browser):
         ask(other, "when?")
     assert [row["inputs"]["question"] for row in roots()] == ["why?", "how?", "when?"]
     assert len(rows()) == 6
+    assert {row["attributes"]["via"] for row in rows()} == {"streamlit"}
     sessions = [row["session_id"] for row in roots()]
     assert sessions[0] == sessions[1] != sessions[2]
     assert all(sessions)
