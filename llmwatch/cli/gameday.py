@@ -12,6 +12,8 @@ from llmwatch.cli.times import when
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from llmwatch.gameday.outcome import GameDay
 
@@ -50,7 +52,7 @@ def gameday(given: argparse.Namespace) -> int:
     from llmwatch.gameday.faults import named
 
     faults = named(given.faults)
-    options = {"seed": given.seed, "lasting": given.lasting, "progress": progress}
+    options = {"seed": given.seed, "lasting": given.lasting, "progress": _stage}
     if given.table is None:
         day = play.on_demo(faults, **options)
     else:
@@ -61,6 +63,11 @@ def gameday(given: argparse.Namespace) -> int:
         )  # fmt: skip
     _told(day, as_json=given.json)
     return WRONG if day.missed else OK
+
+
+def _stage(what: str, count: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Progress; of what is not counted only that it goes on."""
+    return progress(what, count or None)
 
 
 def _since_us(since: Any) -> int:

@@ -38,7 +38,7 @@ def write(run: Rerun, console: Console, *, every_row: bool = False) -> None:
     """Print the run; nothing in it is read as markup."""
     from rich.text import Text
 
-    head = Text(f"{plain(run.dataset)} against {plain(run.against)}", style="bold")
+    head = Text().append(f"{plain(run.dataset)} against {plain(run.against)}", "bold")
     head.append(f"\n{run.project}, version {plain(run.version)}, run {run.run}\n", style="dim")
     _print(console, head)
     told = [row for row in run.rows if every_row or row.verdict != "same" or row.error]

@@ -41,7 +41,7 @@ def write(day: GameDay, console: Console) -> None:
 def _head(day: GameDay) -> Text:
     from rich.text import Text
 
-    head = Text(f"Game day on a copy of {plain(day.table)}", style="bold")
+    head = Text().append(f"Game day on a copy of {plain(day.table)}", "bold")
     plan = day.plan
     head.append(
         f"\n{day.traces:,} traces, {moment(plan.start_us)} to {moment(plan.end_us)}; nothing is wrong until "
@@ -72,7 +72,7 @@ def _table(day: GameDay) -> Table:
 def _fault(one: Found) -> Text:
     from rich.text import Text
 
-    return Text(one.fault.name, "bold").append(f"\n{one.fault.said}", "dim")
+    return Text().append(one.fault.name, "bold").append(f"\n{one.fault.said}", "dim")
 
 
 def _caught(one: Found) -> Text:
@@ -81,7 +81,7 @@ def _caught(one: Found) -> Text:
     if not one.alerts:
         if not one.rows:
             return Text(f"not tried: {one.why}", "dim")
-        return Text("never", "bold red").append(f": {plain(one.why)}", "red")
+        return Text().append("never", "bold red").append(f": {plain(one.why)}")
     said = Text()
     for number, alert in enumerate(one.alerts):
         said.append("\n" if number else "")
@@ -95,10 +95,8 @@ def _sums(day: GameDay) -> Text:
 
     tried = [one for one in day.found if one.rows]
     caught = sum(bool(one.alerts) for one in tried)
-    said = Text(
-        f"{caught} of {len(tried)} faults caught",
-        "bold green" if caught == len(tried) else "bold red",
-    )
+    good = "bold green" if caught == len(tried) else "bold red"
+    said = Text().append(f"{caught} of {len(tried)} faults caught", good)
     false = len(day.false_p0)
     said.append(f"; {false or 'no'} false P0", "bold red" if false else "green")
     said.append(f", {len(day.of_nothing) - false} other alerts where nothing was wrong")
