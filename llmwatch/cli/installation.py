@@ -14,7 +14,7 @@ from llmwatch.cli.findings import Finding
 from llmwatch.errors import LlmwatchError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from packaging.requirements import Requirement
 
@@ -23,7 +23,6 @@ IMPORTED = ("orjson", "numpy", "scipy.stats", "duckdb", "deltalake", "openai", "
 """Those with compiled parts or many of their own packages: what is there need not work."""
 FOR_DEVELOPERS = frozenset({"all", "dev", "docs", "frameworks"})
 IMPORT_S = 180
-AGAIN = "pip install --force-reinstall llmwatch"
 
 _IMPORTER = """
 import importlib, json, sys, warnings
@@ -59,11 +58,14 @@ def python_and_system() -> Finding:
 def packages() -> Finding:
     """Whether what llmwatch requires is there, in versions that it works with."""
     try:
-        problems = _problems(_required())
+        wanted = _required()
     except ImportError:
-        return Finding("packages", "wrong", f"missing: packaging; {AGAIN}")
+        return Finding("packages", "wrong", "packaging is missing: pip install packaging")
+    problems = _problems(wanted)
     if problems:
-        return Finding("packages", "wrong", f"{'; '.join(problems)}. Mend it: {AGAIN}")
+        return Finding(
+            "packages", "wrong", f"{'; '.join(problems.values())}: pip install {_quoted(problems)}"
+        )
     return Finding("packages", "ok", ", ".join(f"{name} {_version(name)}" for name in SHOWN))
 
 
@@ -84,8 +86,14 @@ def _is_for_all(one: Requirement) -> bool:
     return one.marker is None or one.marker.evaluate({"extra": ""})
 
 
-def _problems(wanted: list[Requirement]) -> list[str]:
-    return [said for one in wanted if (said := _problem(one))]
+def _problems(wanted: list[Requirement]) -> dict[str, str]:
+    """What is wrong with each that is wrong, by what pip is to be asked for."""
+    return {f"{one.name}{one.specifier}": said for one in wanted if (said := _problem(one))}
+
+
+def _quoted(requirements: Iterable[str]) -> str:
+    """For a shell. Not llmwatch itself, which need not have come from an index."""
+    return " ".join(f'"{requirement}"' for requirement in requirements)
 
 
 def _problem(one: Requirement) -> str | None:
@@ -116,7 +124,12 @@ def imports() -> Finding:
         failed[told[-1][0] if told else "Python"] = f"the process ended with {asked.returncode}"
     if failed:
         each = "; ".join(f"{name}: {said}" for name, said in failed.items())
-        return Finding("imports", "wrong", f"cannot be imported: {each}. Mend it: {AGAIN}")
+        again = _quoted(sorted(name.partition(".")[0] for name in failed))
+        return Finding(
+            "imports",
+            "wrong",
+            f"cannot be imported: {each}. Install anew: pip install --force-reinstall --no-deps {again}",
+        )
     return Finding("imports", "ok", "everything that recording and reading need can be imported")
 
 
@@ -127,14 +140,17 @@ def extras() -> Finding:
         name for name, needs in wanted.items() if any(not _version(one.name) for one in needs)
     ]
     here = [name for name in wanted if name not in absent]
-    old = {name: said for name in here if (said := "; ".join(_problems(wanted[name])))}
+    old = {name: said for name in here if (said := _problems(wanted[name]))}
     if old:
-        each = (f'{said}: pip install "llmwatch[{name}]"' for name, said in old.items())
+        each = (
+            f"{'; '.join(said.values())} for {name}: pip install {_quoted(said)}"
+            for name, said in old.items()
+        )
         return Finding("extras", "warning", "; ".join(each))
-    said = f"installed: {', '.join(here) or 'none'}"
+    told = f"installed: {', '.join(here) or 'none'}"
     if absent:
-        said += f'; not: {", ".join(absent)} (pip install "llmwatch[NAME]" where you want one)'
-    return Finding("extras", "ok", said)
+        told += f'; not: {", ".join(absent)} (pip install "llmwatch[NAME]" where you want one)'
+    return Finding("extras", "ok", told)
 
 
 def _extras() -> list[str]:
