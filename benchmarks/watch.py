@@ -152,9 +152,11 @@ def turn(keeper: Keeper) -> tuple[float, float]:
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
-def kept_up(keeper: Keeper, traffic: Traffic, project: Project, minutes: int) -> list[float]:
-    """The CPU of each minute's turn."""
-    spent = []
+def kept_up(
+    keeper: Keeper, traffic: Traffic, project: Project, minutes: int
+) -> tuple[list[float], list[float]]:
+    """The CPU of each minute's turn, and resident memory after every tenth."""
+    spent, memory = [], []
     for number in range(minutes):
         traffic.minute()
         traffic.us += 6_000_000
@@ -163,7 +165,9 @@ def kept_up(keeper: Keeper, traffic: Traffic, project: Project, minutes: int) ->
         spent.append(cpu)
         if number % 3 == 2:
             compact_all(project)
-    return spent
+        if number % 10 == 9:
+            memory.append(resident_mb())
+    return spent, memory
 
 
 def a_week(
@@ -198,7 +202,7 @@ def main() -> int:
             traffic.minute(10)
             keeper = Keeper(project, sets(), settings.current())
             keeper.turn()
-            spent = kept_up(keeper, traffic, project, minutes)
+            spent, by_ten = kept_up(keeper, traffic, project, minutes)
             memory = a_week(keeper, traffic, project, days, hours)
             told = StreamTable("shop/metrics").count()
             keeper.close()
@@ -208,6 +212,9 @@ def main() -> int:
         f"20 metric sets, {len(BY)} group-bys, {A_MINUTE} rows a minute, {told:,} rows of metrics told"
     )
     print(f"CPU of a minute's turn: {cpu:.2f} s at the median, {max(spent[1:]):.2f} s at most")
+    print(
+        f"memory after each ten minutes without a pause: {', '.join(f'{mb:.0f}' for mb in by_ten)} MB"
+    )
     print(f"memory after each day: {', '.join(f'{mb:.0f}' for mb in memory)} MB")
     good = 60 / cpu >= SPARE and growth <= GROWS_AT_MOST
     print(
