@@ -69,9 +69,10 @@ class Tail:
         seen = self._seen.setdefault(key, _Seen(segment.path))
         try:
             with segment.path.open("rb") as file:
-                while os.fstat(file.fileno()).st_size > seen.end:
+                size = os.fstat(file.fileno()).st_size  # once: what comes meanwhile is the next refresh's
+                while size > seen.end:
                     file.seek(seen.end)
-                    if not (lines := _whole_lines(file.read(CHUNK))) and not (
+                    if not (lines := _whole_lines(file.read(min(CHUNK, size - seen.end)))) and not (
                         lines := _whole_lines(_to_newline(file, seen.end))
                     ):
                         return

@@ -18,6 +18,7 @@ from llmwatch.stream.compact import compact
 from llmwatch.stream.merge import merge_small
 from llmwatch.stream.query import Reader
 from llmwatch.stream.retention import vacuum
+from llmwatch.stream.tail import Tail
 
 pytestmark = pytest.mark.usefixtures("llmwatch_store")
 
@@ -76,6 +77,22 @@ def test_a_reader_sees_each_row_as_soon_as_it_is_written() -> None:
             merge_small(demo(), "traces", everything=True)
         seen = [row[0] for row in reader.execute("SELECT id FROM traces ORDER BY id").rows]
         assert seen == [f"r{k:02}" for k in range(n + 1)]
+
+
+def test_a_reader_is_not_held_by_a_writer_that_is_as_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row comes for each that is read: a look that reads to the end of the file would never end."""
+    insert, written = Tail._insert, []
+
+    def meanwhile(self: Tail, lines: bytes, segment: str) -> None:
+        insert(self, lines, segment)
+        if len(written) < 50:
+            written.append(say("row", f"r{len(written) + 1:02}"))
+
+    say("row", "r00")
+    monkeypatch.setattr(Tail, "_insert", meanwhile)
+    reader = Reader(demo())
+    assert reader.execute("SELECT id FROM traces").rows == [("r00",)]
+    assert len(reader.execute("SELECT id FROM traces").rows) == 2
 
 
 def test_a_project_without_rows_answers_with_none() -> None:
