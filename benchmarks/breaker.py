@@ -131,6 +131,7 @@ def serve_app(model_port: int) -> None:
     ]
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
+    listener.listen(64)  # before the port is told: the first requests wait for the server to start
     print(listener.getsockname()[1], flush=True)
     config = uvicorn.Config(Starlette(routes=routes), log_level="error", access_log=False)
     uvicorn.Server(config).run(sockets=[listener])
