@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 MOST = 4
 REST = 8
 """A search is made anew when this many times its own time has passed: rows that came late are found then."""
-WAIT_S = 0.3
-"""How long an answer waits for a search before it shows what was found."""
-_SLICE, _LARGEST = 20_000, 160_000
+WAIT_S, FIRST_S = 0.2, 0.6
+"""How long an answer waits for a search before it shows what was found; and for the first row, if there is none by then."""
+_SLICE, _LARGEST = 10_000, 40_000
+"""Rows looked through at once: small, so that the first are found soon and one search soon makes way for another."""
 _LATE_US = 60_000_000
 """Rows that came since are looked for from so long before the last look: writers run side by side."""
 PATIENCE_S = 2.0
@@ -89,6 +90,12 @@ class Search:
                 self._wanted = monotonic()
             if self.failed is not None:
                 raise self.failed
+
+    def make_way(self) -> None:
+        """Rest until somebody asks again: another search has begun, and its page is the one that is looked at."""
+        with self._changed:
+            if not self._waiting:
+                self._wanted = -PATIENCE_S
 
     def stop(self) -> None:
         """End it: nobody will ask again. Who waits for it asks anew."""
@@ -218,6 +225,8 @@ class Searches:
             search = self._recent.pop(key, None)
             if search is None or search.old or search.failed is not None:
                 self._put_away(search)
+                for other in self._recent.values():
+                    other.make_way()
                 search = Search(self._source, choice)
             self._recent[key] = search
             while len(self._recent) > MOST:
@@ -256,4 +265,5 @@ def searched_by_now(source: Source, choice: Choice, found: int = 1) -> tuple[Cho
     """The choice of what its search has found by now, and how far the search was at least then."""
     search = source.searches.begin(choice)
     search.wait(found, WAIT_S)
+    search.wait(1, FIRST_S)
     return replace(choice, found=found_by(search)), search.progress

@@ -258,8 +258,9 @@ def test_an_empty_table_answers_every_seed_without_an_error(llmwatch_store):
     table = StreamTable("bot/empty")
     table.finish()
     reader = Reader(table.project, keep=True)
-    source = Source(table.project, "empty", reader)
     for seed in seeds.SEEDS:
+        name = seed if seed in ("alerts", "drift") else "empty"  # these are of tables of their own
+        source = Source(table.project, name, reader)
         board = seeds.make(seed, source)
         for panel in board.panels:
             with contextlib.suppress(InvalidBoard):  # a column that an empty table has not
