@@ -92,7 +92,12 @@ class _Watched:
         with demo:
             for chatbot in chatbots:
                 chatbot.like(
-                    self._liker(), None, None, show_progress="hidden", api_visibility="private"
+                    self._liker(),
+                    None,
+                    None,
+                    show_progress="hidden",
+                    trigger_mode="multiple",  # by default Gradio drops a thumb while another is on its way
+                    api_visibility="private",
                 )
 
     def _liker(self) -> Callable[..., None]:
