@@ -133,7 +133,10 @@ def serve_app(model_port: int) -> None:
     listener.bind(("127.0.0.1", 0))
     listener.listen(64)  # before the port is told: the first requests wait for the server to start
     print(listener.getsockname()[1], flush=True)
-    config = uvicorn.Config(Starlette(routes=routes), log_level="error", access_log=False)
+    # Kept as long as the benchmark runs: a connection that waited its turn for five seconds was closed under the next request.
+    config = uvicorn.Config(
+        Starlette(routes=routes), log_level="error", access_log=False, timeout_keep_alive=600
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -275,7 +278,8 @@ def report(seen, began, failed, rows, calls) -> list[str]:
             f"{name}: the first fallback after {said(first, began[name])}, "
             f"the model again {said(back, began[after])} after it was well"
         )
-    print(json.dumps({"failed because of the breaker": of_breaker, "calls to the model": calls}))
+    told = {"failed because of the breaker": of_breaker, "answers": dict(errors), "calls to the model": calls}
+    print(json.dumps(told))
     bars = {
         "it tripped on errors": ("open", "errors") in states,
         "it tripped on latency": ("open", "slow") in states,
