@@ -95,7 +95,7 @@ class Search:
         """Rest until somebody asks again: another search has begun, and its page is the one that is looked at."""
         with self._changed:
             if not self._waiting:
-                self._wanted = -PATIENCE_S
+                self._wanted = float("-inf")
 
     def stop(self) -> None:
         """End it: nobody will ask again. Who waits for it asks anew."""

@@ -112,6 +112,27 @@ def test_a_search_rests_when_nobody_asks_and_goes_on_when_somebody_does(desk, mo
     assert source.searches.begin(choice) is search
 
 
+def test_a_search_makes_way_for_the_next_until_somebody_asks_for_it(desk, monkeypatch):
+    monkeypatch.setattr(searches, "_SLICE", 10)
+    monkeypatch.setattr(searches, "PATIENCE_S", 1000.0)
+    go_on, add = threading.Event(), searches.Search._add
+
+    def once_let(search, part):
+        add(search, part)
+        go_on.wait(LONG)
+
+    monkeypatch.setattr(searches.Search, "_add", once_let)
+    source = desk.source("local", "x", "t")
+    first = source.searches.begin(choose(source, {"range": "all", "search": "row"}))
+    second = source.searches.begin(choose(source, {"range": "all", "search": "row 1"}))
+    go_on.set()
+    second.wait(None, LONG)
+    assert second.progress.done
+    assert not first.progress.done
+    first.wait(None, LONG)
+    assert first.progress.done
+
+
 def test_a_search_whose_place_others_took_tells_who_waits_to_ask_again(desk, monkeypatch):
     monkeypatch.setattr(searches, "_SLICE", 10)
     monkeypatch.setattr(searches, "PATIENCE_S", 0.0)
