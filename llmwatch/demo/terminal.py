@@ -89,7 +89,7 @@ class Terminal:
         line.append(one.message.severity, style=_STYLES[one.message.severity])
         line.append(f" {one.tale.rule}", style="bold")
         line.append(f"   {one.tale.incident} since {moment(one.incident.start_us)}", style="dim")
-        line.append(f", alert {moment(one.message.about[0].since_us)}", style="dim")
+        line.append(f", told {moment(one.message.at_us)}", style="dim")
         return line
 
     def visible(self, address: str | None) -> None:
