@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmwatch.errors import LlmwatchError
 from llmwatch.store import EVENTS
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from llmwatch.board.choice import Choice
     from llmwatch.board.source import Source
 
+T = TypeVar("T")
 MOST = 4
 REST = 8
 """A search is made anew when this many times its own time has passed: rows that came late are found then."""
 WAIT_S, FIRST_S = 0.2, 0.6
 """How long an answer waits for a search before it shows what was found; and for the first row, if there is none by then."""
+_SHOW_S = 0.15
+"""How long a search stands still when it has found its first rows: they are charted before more is looked for."""
 _SLICE, _LARGEST = 10_000, 40_000
 """Rows looked through at once: small, so that the first are found soon and one search soon makes way for another."""
 _LATE_US = 60_000_000
@@ -54,6 +58,8 @@ class Search:
         self._changed = threading.Condition()
         self._catching_up = threading.Lock()
         self._found = self._searched = self._of = 0
+        self._oldest: int | None = None
+        self._showing: bool | None = None
         self._done = False
         self.failed: Exception | None = None
         self._upto = (source.extent() or (0, 0))[1]
@@ -61,7 +67,7 @@ class Search:
         self.took = 0.0
         self._waiting = 0
         self._stopped = False
-        self.table = source.reader.set_aside(f"{self._select()} LIMIT 0", *self._given(choice))
+        self.table = source.reader.set_aside("SELECT NULL::VARCHAR AS id LIMIT 0", (), ())
         self._thread = threading.Thread(target=self._run, name="llmwatch-search", daemon=True)
         self._thread.start()
 
@@ -71,14 +77,28 @@ class Search:
             return Progress(self._searched, self._searched if self._done else max(1, self._of))
 
     @property
+    def condition(self) -> str:
+        """SQL that holds for what was found by now. Until all is looked through it says how far back that reaches, so
+        that a chart of the newest rows does not go through the whole table."""
+        ids = f'"llmwatch id" IN (SELECT id FROM {self.table})'
+        with self._changed:
+            if self._done:
+                return ids
+            if self._oldest is None:
+                return "false"
+            return f'"llmwatch ts" >= make_timestamptz({self._oldest}) AND {ids}'
+
+    @property
     def old(self) -> bool:
         return self._done and monotonic() - self.began > max(60.0, REST * self.took)
 
     def wait(self, found: int | None = None, seconds: float | None = None) -> None:
-        """Until it is done, or has found so many, or so long."""
+        """Until it is done, or has found so many or stands still to show its first, or so long."""
 
         def enough() -> bool:
-            return self._done or (found is not None and self._found >= found)
+            return self._done or (
+                found is not None and (self._found >= found or self._showing is True)
+            )
 
         with self._changed:
             self._waiting += 1
@@ -92,10 +112,11 @@ class Search:
                 raise self.failed
 
     def make_way(self) -> None:
-        """Rest until somebody asks again: another search has begun, and its page is the one that is looked at."""
+        """Rest at once until somebody asks again: another search has begun, and its page is the one that is looked at."""
         with self._changed:
-            if not self._waiting:
+            if not self._waiting and not self._done and self._thread.ident is not None:
                 self._wanted = float("-inf")
+                self._source.reader.interrupt(self._thread.ident)
 
     def stop(self) -> None:
         """End it: nobody will ask again. Who waits for it asks anew."""
@@ -127,16 +148,40 @@ class Search:
     def _run(self) -> None:
         try:
             for start, end, upto in self._slices():
-                self._add(self._choice.between(start, end))
+                self._again(partial(self._add, self._choice.between(start, end)))
                 self._tell(upto)
+                self._let_show()
                 if not self._still_wanted():
                     return
         except Exception as error:  # noqa: BLE001 - the boundary of the thread: told to whoever waits
-            self.failed = error
-        self.took = monotonic() - self.began
+            self.failed = self.failed or error
+        finally:
+            self.took = monotonic() - self.began
+            with self._changed:
+                self._done = True
+                self._source.reader.go_on(threading.get_ident())
+                self._changed.notify_all()
+
+    def _again(self, work: Callable[[], T]) -> T:
+        """The work, begun anew when it made way for another search and is wanted after all."""
+        import duckdb
+
+        while True:
+            try:
+                return work()
+            except duckdb.InterruptException:
+                self._source.reader.go_on(threading.get_ident())
+                if not self._still_wanted():
+                    raise
+
+    def _let_show(self) -> None:
+        """Stand still for a moment when the first rows were found, so that who waits for them has the machine."""
         with self._changed:
-            self._done = True
-            self._changed.notify_all()
+            if self._found and self._showing is None and self._searched < self._of:
+                self._showing = True
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._stopped, _SHOW_S)
+                self._showing = False
 
     def _still_wanted(self) -> bool:
         """Rests while nobody asks; false when nobody will."""
@@ -151,10 +196,6 @@ class Search:
             self._searched = searched
             self._changed.notify_all()
 
-    def _select(self) -> str:
-        where, _ = self._choice.where()
-        return f'SELECT "llmwatch id" AS id FROM keyed.{quoted(self._source.table)} WHERE {where}'
-
     def _given(self, choice: Choice) -> tuple[list[Any], tuple[str, ...]]:
         tables = (self._source.table, EVENTS) if choice.says else (self._source.table,)
         return choice.where()[1], tables
@@ -168,6 +209,8 @@ class Search:
         added = self._source.reader.add_aside(self.table, sql, *self._given(part))
         with self._changed:
             self._found += added
+            if added:
+                self._oldest = part.start
 
     def _slices(self) -> Iterator[tuple[int | None, int | None, int]]:
         """Spans of time from the newest, growing; and how many rows are looked through after each."""
@@ -238,7 +281,7 @@ class Searches:
         """An SQL condition that holds for the rows with the text, once all are looked through."""
         search = self.begin(choice)
         search.wait()
-        return found_by(search)
+        return search.condition
 
     def close(self) -> None:
         """End those that go on, or rest."""
@@ -257,13 +300,10 @@ class Searches:
             self._source.reader.put_away(self._leaving.pop(0)[1].table)
 
 
-def found_by(search: Search) -> str:
-    return f'"llmwatch id" IN (SELECT id FROM {search.table})'
-
-
 def searched_by_now(source: Source, choice: Choice, found: int = 1) -> tuple[Choice, Progress]:
     """The choice of what its search has found by now, and how far the search was at least then."""
     search = source.searches.begin(choice)
     search.wait(found, WAIT_S)
     search.wait(1, FIRST_S)
-    return replace(choice, found=found_by(search)), search.progress
+    progress = search.progress  # before the condition: that holds for no less
+    return replace(choice, found=search.condition), progress

@@ -133,6 +133,32 @@ def test_a_search_makes_way_for_the_next_until_somebody_asks_for_it(desk, monkey
     assert first.progress.done
 
 
+def test_what_a_search_was_looking_through_when_it_made_way_is_looked_through_anew(
+    desk, monkeypatch
+):
+    monkeypatch.setattr(searches, "_SLICE", 10)
+    looking, go_on, add = threading.Event(), threading.Event(), searches.Search._add
+
+    def let(search, part):
+        looking.set()
+        go_on.wait(LONG)
+        add(search, part)
+
+    monkeypatch.setattr(searches.Search, "_add", let)
+    source = desk.source("local", "x", "t")
+    choice = choose(source, {"range": "all", "search": "row"})
+    first = source.searches.begin(choice)
+    assert looking.wait(LONG)
+    second = source.searches.begin(choose(source, {"range": "all", "search": "row 1"}))
+    go_on.set()
+    second.wait(None, LONG)
+    assert first.progress.searched == 0, "it was interrupted"
+    first.wait(None, LONG)
+    found = source.execute(f'SELECT count(*) FROM keyed."t" WHERE {first.condition}')
+    assert found.rows == [(60,)]
+    assert source.execute("SELECT 1").rows == [(1,)], "only the search was interrupted"
+
+
 def test_a_search_whose_place_others_took_tells_who_waits_to_ask_again(desk, monkeypatch):
     monkeypatch.setattr(searches, "_SLICE", 10)
     monkeypatch.setattr(searches, "PATIENCE_S", 0.0)

@@ -204,6 +204,34 @@ def test_a_search_that_goes_on_shows_its_newest_rows_and_says_that_it_goes_on(so
     assert searched(source, "sure", limit=3).total == 60
 
 
+def test_the_condition_of_a_search_holds_for_all_that_it_found_at_each_step(source, monkeypatch):
+    monkeypatch.setattr(searches, "_SLICE", 10)
+    monkeypatch.setattr(searches, "_SHOW_S", 0.0)
+    tell, seen = searches.Search._tell, []
+
+    def counted(found):
+        chosen, held = found.condition, f"SELECT count(*) FROM {found.table}"
+        count = f'SELECT count(*) FROM hot."answers" WHERE {chosen}'
+        seen.append((source.execute(count).rows[0][0], source.execute(held).rows[0][0]))
+
+    monkeypatch.setattr(searches.Search, "_tell", lambda self, n: (counted(self), tell(self, n)))
+    # in the spans of 10, 20 and 30 rows from the newest: none, ten and one
+    search = source.searches.begin(choose(source, {"range": "all", "search": "row 3"}))
+    search.wait()
+    counted(search)
+    assert seen == [(0, 0), (10, 10), (11, 11), (11, 11)]
+
+
+def test_the_first_rows_are_shown_before_more_is_looked_for(source, monkeypatch):
+    monkeypatch.setattr(searches, "_SLICE", 10)
+    monkeypatch.setattr(searches, "_SHOW_S", 10.0)
+    monkeypatch.setattr(searches, "WAIT_S", 30.0)
+    choice = choose(source, {"range": "all", "search": "sure"})
+    page = pages.page(source, pages.Orders(), choice, {"limit": 50})
+    assert (page.total, page.progress.searched) == (10, 10)
+    source.searches.close()
+
+
 def test_rows_that_come_after_a_search_are_found_by_it(source):
     assert searched(source, "late words", limit=5).total == 0
     StreamTable("bot/answers").log({"text": "late words"})
