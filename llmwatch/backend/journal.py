@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from bisect import insort
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from llmwatch.backend import wire
 from llmwatch.errors import StoreError
 from llmwatch.store import Project
 from llmwatch.stream import spool
-from llmwatch.stream.segments import list_segments
+from llmwatch.stream.marks import mark
 
 if TYPE_CHECKING:
     from llmwatch.settings import Settings
@@ -53,9 +52,8 @@ class Journal:
     def entries(self) -> tuple[list[Entry], bool]:
         """Every entry in order, and whether there are new ones since the last call."""
         with self._lock:
-            written = (
-                self._written()
-            )  # before the look: what is written during it is looked at next
+            # Before the look: what is written during it is looked at next. A tenth of a query's cost.
+            written = mark(self._project, self._table)
             if written == self._looked_at:
                 return self._entries, False
             fresh = [self._entry(row) for row in self._unread()]
@@ -66,15 +64,6 @@ class Journal:
                 )
             self._looked_at = written
             return self._entries, bool(fresh)
-
-    def _written(self) -> object:
-        """Changes whenever a line was written or moved, in whatever process; a tenth of a query's cost."""
-        segments = list_segments(self._project.spool(self._table))
-        log = self._project.lake(self._table) / "_delta_log"
-        with suppress(FileNotFoundError):
-            sizes = [(segment.path, segment.path.stat().st_size) for segment in segments]
-            return sizes, log.stat().st_mtime_ns if log.is_dir() else 0
-        return object()  # a segment went just now: look
 
     def _unread(self) -> list[tuple[Any, ...]]:
         # A writer's entries become visible in order, so what follows the last one read is unread.

@@ -12,10 +12,10 @@ from llmwatch.circuit.states import now
 
 if TYPE_CHECKING:
     from llmwatch.store import Project
+    from llmwatch.stream.marks import Mark
     from llmwatch.watch.history import Alert
 
 EVERY_S = 10.0
-Mark = tuple[tuple[str, int], ...]
 
 
 class Lookout:
@@ -55,12 +55,14 @@ class Lookout:
 
     def look(self) -> None:
         """Look now."""
+        from llmwatch.stream import marks
         from llmwatch.tracing import recorder
+        from llmwatch.watch.history import TABLE
 
         active = recorder.active()
         if active is None:
             return
-        mark = (active.project.id, _mark(active.project))
+        mark = (active.project.id, marks.mark(active.project, TABLE))
         if mark == self._mark:
             return
         for alert in _firing(active.project, self._rule):
@@ -69,25 +71,6 @@ class Lookout:
                 self._seen.add(once)
                 self._trip("alert", f"{alert.severity} {alert.rule}: {alert.said}")
         self._mark = mark
-
-
-def _mark(project: Project) -> Mark:
-    """Changes whenever the table `alerts` may have: the names and sizes of its segments and of its log."""
-    from llmwatch.watch.history import TABLE
-
-    places = (project.path / "spool" / TABLE, project.path / "tables" / TABLE / "_delta_log")
-    files = [file for place in places if place.is_dir() for file in place.iterdir()]
-    return tuple(sorted((file.name, _size(file)) for file in files))
-
-
-def _size(file: object) -> int:
-    from pathlib import Path
-
-    assert isinstance(file, Path)
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:  # moved meanwhile
-        return -1
 
 
 def _firing(project: Project, rule: str) -> list[Alert]:

@@ -14,6 +14,7 @@ import orjson
 from llmwatch.store import EVENTS, Project
 from llmwatch.stream.columns import ENVELOPE
 from llmwatch.stream.duck import connect, have_columns, read_files
+from llmwatch.stream.segments import whole_lines
 from llmwatch.stream.snapshot import EMPTY, Snapshot, commits_after, load
 
 if TYPE_CHECKING:
@@ -64,27 +65,16 @@ def fresh_lines(segment: Segment, position: Position) -> Iterator[tuple[Arrival,
 
 def _lines(path: Path, start: int) -> Iterator[tuple[bytes, int]]:
     try:
-        if path.stat().st_size <= start:
-            return
         file = path.open("rb")
     except FileNotFoundError:
         # not skipped: what follows it of the same writer must not come first
         raise SegmentGone(str(path)) from None
     with file:
         end = start
-        while chunk := _whole_lines(file, end):
+        while chunk := whole_lines(file.fileno(), end, CHUNK):
             for line in chunk.splitlines(keepends=True):
                 end += len(line)
                 yield line, end
-
-
-def _whole_lines(file: IO[bytes], start: int) -> bytes:
-    """Up to the last newline of a chunk: what follows is being written, or torn."""
-    file.seek(start)
-    data = file.read(CHUNK)
-    if b"\n" not in data and len(data) == CHUNK:  # a line longer than a chunk
-        data += file.read()
-    return data[: data.rfind(b"\n") + 1]
 
 
 def _parsed(line: bytes) -> Arrival | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+AHEAD = 1 << 15
+"""The most zeros that a writer keeps where its next lines will go. A line holds none: JSON escapes them."""
 _NAME = re.compile(r"([A-Za-z0-9]+)-([0-9]{8,})\.jsonl")
 # A creator needs microseconds between open and lock; this long after, an unlocked dot-name is litter.
 LEFTOVER_S = 60.0
@@ -30,11 +32,15 @@ class Segment:
     number: int
 
     def size(self) -> int:
-        """Bytes now; 0 when the file is gone."""
+        """Bytes that were written, without the zeros ahead of them; 0 when the file is gone."""
         try:
-            return self.path.stat().st_size
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return 0
+        try:
+            return written(fd)
+        finally:
+            os.close(fd)
 
 
 def segment_name(writer: str, number: int) -> str:
@@ -80,6 +86,43 @@ def _try_lock(path: Path, *, shared: bool) -> bool:
         fork.let_go(fd)
 
 
+def written(fd: int) -> int:
+    """Bytes of a segment that were written, without the zeros ahead of them."""
+    size = os.fstat(fd).st_size
+    if not size or os.pread(fd, 1, size - 1) != b"\0":
+        return size
+    start = max(0, size - 2 * AHEAD)
+    tail = os.pread(fd, size - start, start)
+    whole = tail.rfind(b"\n") + 1
+    return start + whole + len(tail[whole:].rstrip(b"\0"))
+
+
+def whole_lines(fd: int, start: int, most: int) -> bytes:
+    """The whole lines from `start` on, about `most` bytes of them; one line, where it is longer than that.
+
+    What follows the last newline is torn, being written, or room for lines to come.
+    """
+    size = os.fstat(fd).st_size  # once: what comes meanwhile is for the next reading
+    lines = _to_last_newline(os.pread(fd, min(most, max(0, size - start)), start))
+    if not lines and size - start > most:
+        lines = _to_last_newline(os.pread(fd, size - start, start))
+    return lines if lines.find(b"\0") < 0 else _settled(fd, start, len(lines))
+
+
+def _to_last_newline(data: bytes) -> bytes:
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _settled(fd: int, start: int, length: int) -> bytes:
+    """The same bytes read again: a zero was a byte of a line that was being written while we read.
+
+    Whatever another line follows is written by now; only the last line may not be.
+    """
+    lines = os.pread(fd, length, start)
+    last = lines.rfind(b"\n", 0, -1) + 1
+    return lines[:last] if lines.find(b"\0", last) >= 0 else lines
+
+
 @contextmanager
 def take(segment: Segment) -> Iterator[bool]:
     """Hold a sealed segment; yields False when its writer lives, another holds it or it is gone.
@@ -92,9 +135,19 @@ def take(segment: Segment) -> Iterator[bool]:
         yield False
         return
     try:
-        yield fork.lock(fd) and os.fstat(fd).st_nlink > 0
+        held = fork.lock(fd) and os.fstat(fd).st_nlink > 0
+        if held:
+            _trim(fd)
+        yield held
     finally:
         fork.let_go(fd)
+
+
+def _trim(fd: int) -> None:
+    """Cut off the zeros that a writer left which had no time to."""
+    end = written(fd)
+    if end < os.fstat(fd).st_size:
+        os.ftruncate(fd, end)
 
 
 def create(directory: Path, writer: str, number: int) -> tuple[int, Path]:
@@ -104,7 +157,7 @@ def create(directory: Path, writer: str, number: int) -> tuple[int, Path]:
     hidden, path = directory / f".{name}", directory / name
     with suppress(FileNotFoundError):
         hidden.unlink()  # ours: an earlier try that failed half-way
-    fd = fork.open_held(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+    fd = fork.open_held(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         fork.lock_new(fd)
         hidden.rename(path)

@@ -1,4 +1,4 @@
-"""The write path: one locked segment a writer, one `os.write` a row, no row lost in silence."""
+"""The write path: one locked segment a writer, one `os.pwrite` a row, no row lost in silence."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _NEVER_US = 1 << 62
 _RETRY_S = 1.0  # between tries to create a segment where one could not be created
 _DEMAND_S = 10.0  # between calls for the worker
 # Errors of this one file: the next segment may do better. A full disk is not among them.
-_ANOTHER_FILE_MAY_DO = frozenset({errno.EBADF, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EINVAL})
-_TORN_MARK = b"!torn\n"  # ends a torn line so that it can never read as a row
+_ANOTHER_FILE_MAY_DO = frozenset(
+    {errno.EBADF, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EINVAL, errno.ESPIPE}
+)
+_NEWLINE = ord("\n")
+_ZEROS = bytes(segments.AHEAD)
 
 
 _alive: weakref.WeakSet[Writer] = weakref.WeakSet()
-
-
-_NEWLINE = ord("\n")
 
 
 class Writer:
@@ -68,12 +68,12 @@ class Writer:
         self._lock = threading.RLock()
         self._busy = False
         self._beside: Writer | None = None
-        self._prefixes: dict[str, str] = {}
+        self._prefixes: dict[str, bytes] = {}
         self._seq = self._ts = self._number = 0
         self._fd = -1
         self._path = self._dir
         self._identity = (0, 0)
-        self._size = self._opened_at = self._checked_at = self._due = 0
+        self._size = self._ahead = self._opened_at = self._checked_at = self._due = 0
         self._rows_before = 0
         self._mark = (-1, 0, 0)
         self._torn = False
@@ -81,21 +81,24 @@ class Writer:
         self._refusal: OSError | None = None
         self._after: list[Callable[[], None]] = []
 
-    def append(self, t: str, body: bytes, head: str = "") -> bool:
+    def append(self, t: str, body: bytes, head: bytes = b"", now: int = 0) -> bool:
         """Write one line of kind `t`: the envelope and the keys of the JSON object `body`.
 
-        With a `head`, the first of them as text, `body` is what comes after it: one copy less on the hot path.
+        For the hot path: with a `head`, the first of the keys, `body` is what comes after it, which saves a copy;
+        and `now` is the time in microseconds, for a caller that knows it.
         """
         lock = self._lock
+        if _NEWLINE in body:  # only ever white space between tokens, as in an orjson.Fragment
+            body = body.replace(b"\n", b" ")
         try:
             with lock:
                 if self._busy:
                     # A signal handler or __del__ inside an append of this thread: the half-done
                     # line must not be touched, so it writes to a segment of its own.
-                    return self._writer_beside().append(t, body, head)
+                    return self._writer_beside().append(t, body, head, now)
                 self._busy = True
                 try:
-                    self._write(t, body, head)
+                    self._write(t, body, head, now)
                 except OSError as error:
                     self._write_elsewhere(error, t, body, head)
                 except BaseException:
@@ -111,32 +114,31 @@ class Writer:
             self._run_after()
         return True
 
-    def _write(self, t: str, body: bytes, head: str) -> None:
+    def _write(self, t: str, body: bytes, head: bytes, now: int) -> None:
         if self._mark[2] != self._size:  # an append was interrupted, and the settling of it too
             self._settle_interrupted()
-        now = self._now()
+        now = now or self._now()
         if now >= self._due or now < self._checked_at or self._size >= self._max_bytes:
             self._check(now)
         if now > self._ts:  # noqa: PLR1730 - max() costs a call on every row
             self._ts = now
         seq, size = self._seq, self._size
         prefix = self._prefixes.get(t) or self._make_prefix(t)
-        envelope = f'{prefix}{seq},"ts":{self._ts},{head}'.encode()
-        if body.find(_NEWLINE) >= 0:  # only ever white space between tokens, as in an orjson.Fragment
-            body = body.replace(b"\n", b" ")
         if not head:
             body = body[1:]
-        line = b"%b%b\n" % (envelope, body)
+        line = b'%b%d,"ts":%d,%b%b\n' % (prefix, seq, self._ts, head, body)
         end = size + len(line)
         self._mark = (seq, size, end)
-        if (done := os.write(self._fd, line)) != len(line):
+        if end > self._ahead:
+            self._write_ahead(end)
+        if (done := os.pwrite(self._fd, line, size)) != len(line):
             self._complete(line, done)
         self._seq = seq + 1
         self._size = end
         if self._fsync_each:
             self._fsync()
 
-    def _make_prefix(self, t: str) -> str:
+    def _make_prefix(self, t: str) -> bytes:
         envelope = {
             "v": 1,
             "t": t,
@@ -147,7 +149,17 @@ class Writer:
         if self.table == EVENTS:
             del envelope["table"]  # an event's table is that of its row: the body says it
         text = json.dumps(envelope, separators=(",", ":"))[:-1] + ',"seq":'
-        return self._prefixes.setdefault(t, text)
+        return self._prefixes.setdefault(t, text.encode())
+
+    def _write_ahead(self, end: int) -> None:
+        """Zeros where the next lines will go: a write over them is three times quicker than one that appends.
+
+        Where there is no room for them, the line itself will say so.
+        """
+        start = max(self._size, self._ahead)
+        if end - start < segments.AHEAD // 2 and self._own_file() is not None:
+            with suppress(OSError):
+                self._ahead = start + os.pwrite(self._fd, _ZEROS, start)
 
     # What can go wrong with one line.
 
@@ -155,25 +167,26 @@ class Writer:
         """Write the rest of a short write, or cut the line back off."""
         try:
             while done < len(line):
-                done += os.write(self._fd, line[done:])
+                done += os.pwrite(self._fd, line[done:], self._size + done)
         except OSError:
-            self._cut_back(self._size)
+            self._cut_back()
             raise
 
-    def _cut_back(self, size: int) -> None:
-        try:
-            os.ftruncate(self._fd, size)
-        except OSError:
-            self._torn = True
-            self._due = 0  # the next append mends it before it writes
-
-    def _mend(self) -> None:
-        """Rid the segment of a torn line; raises OSError while that cannot be done."""
+    def _cut_back(self) -> None:
+        """Rid the segment of what follows its last whole line: a torn one, or zeros."""
         try:
             os.ftruncate(self._fd, self._size)
         except OSError:
-            os.write(self._fd, _TORN_MARK)
-            self._size = os.fstat(self._fd).st_size
+            self._torn = True
+            self._due = 0  # the next append mends it before it writes
+        else:
+            self._ahead = self._size
+            self._torn = False
+
+    def _mend(self) -> None:
+        """Rid the segment of a torn line; raises OSError while that cannot be done."""
+        os.ftruncate(self._fd, self._size)
+        self._ahead = self._size
         self._mark = (self._seq - 1, self._size, self._size)
         self._torn = False
 
@@ -184,14 +197,14 @@ class Writer:
         """
         seq, start, end = self._mark
         with suppress(OSError):
-            if os.fstat(self._fd).st_size == end:
+            if os.pread(self._fd, 1, end - 1) == b"\n":  # a zero, or nothing, before the line is whole
                 self._seq, self._size = seq + 1, end
             else:
                 self._seq, self._size = seq, start
-                self._cut_back(start)
+                self._cut_back()
                 self._mark = (seq - 1, start, start)
 
-    def _write_elsewhere(self, error: OSError, t: str, body: bytes, head: str) -> None:
+    def _write_elsewhere(self, error: OSError, t: str, body: bytes, head: bytes) -> None:
         """Once more in a new segment, when the fault may be with the file; else raises `error`."""
         if error.errno not in _ANOTHER_FILE_MAY_DO or self._fd < 0 or self._size == 0:
             raise error
@@ -201,7 +214,7 @@ class Writer:
         self._next_segment(clock.now_us())
         if self._number == number:
             raise error
-        self._write(t, body, head)
+        self._write(t, body, head, 0)
 
     def _lose(self, error: Exception) -> bool:
         self._run_after()
@@ -230,7 +243,7 @@ class Writer:
             self._look_at_file()
         self._opened_at = min(self._opened_at, now)  # the clock may have been set back
         old = self._size > 0 and now - self._opened_at >= self._max_age_us
-        if self._fd < 0 or self._size >= self._max_bytes or old:
+        if self._fd < 0 or self._size >= self._max_bytes or old or self._torn:
             self._next_segment(now)
         if self._torn:
             self._mend()
@@ -295,7 +308,7 @@ class Writer:
         self._identity = (found.st_dev, found.st_ino)
         self._fd, self._path, self._opened_at = fd, path, now
         self._number += 1
-        self._size = 0
+        self._size = self._ahead = 0
         self._rows_before = self._seq
         self._mark = (self._seq - 1, 0, 0)
         self._torn, self._refusal = False, None
@@ -309,6 +322,9 @@ class Writer:
         if self._size == 0 and not self._torn:
             with suppress(OSError):
                 self._path.unlink()
+        elif self._ahead > self._size:
+            with suppress(OSError):  # else the compactor does it
+                os.ftruncate(self._fd, self._size)
         fork.let_go(self._fd)
         self._forget_segment()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from llmwatch.stream import quarantine
 from llmwatch.stream.columns import LINE_VERSION, Column, quoted
 from llmwatch.stream.duck import good, key_types, line_fields, lines_table, read_lines
-from llmwatch.stream.segments import Segment
+from llmwatch.stream.segments import Segment, whole_lines, written
 
 if TYPE_CHECKING:
     import duckdb
@@ -69,13 +68,9 @@ class Tail:
         seen = self._seen.setdefault(key, _Seen(segment.path))
         try:
             with segment.path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size  # once: what comes meanwhile is the next refresh's
-                while size > seen.end:
-                    file.seek(seen.end)
-                    if not (lines := _whole_lines(file.read(min(CHUNK, size - seen.end)))) and not (
-                        lines := _whole_lines(_to_newline(file, seen.end))
-                    ):
-                        return
+                fd = file.fileno()
+                end = written(fd)  # once: what comes meanwhile is the next refresh's
+                while (left := end - seen.end) > 0 and (lines := whole_lines(fd, seen.end, min(left, CHUNK))):
                     self._insert(lines, _name(key))
                     seen.end += len(lines)
         except FileNotFoundError:
@@ -120,17 +115,6 @@ def _duckdb_errors() -> type[Exception]:
     import duckdb
 
     return duckdb.Error
-
-
-def _whole_lines(data: bytes) -> bytes:
-    """Up to the last newline: what follows is being written, or torn."""
-    return data[: data.rfind(b"\n") + 1]
-
-
-def _to_newline(file: object, start: int) -> bytes:
-    """For a line longer than a chunk: everything there is."""
-    file.seek(start)  # type: ignore[attr-defined]
-    return file.read()  # type: ignore[attr-defined,no-any-return]
 
 
 def _fast_directory() -> str | None:

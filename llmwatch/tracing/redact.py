@@ -139,16 +139,16 @@ class Redactor:
 def _may_hold_secret(data: bytes) -> bool:
     # A character is found in a tenth of the time of a word, and rfind is CPython's quickest search for a word:
     # 1.5 µs for 2 KB of ordinary prose, where one regular expression takes 10 to 20.
-    find, rfind = data.find, data.rfind
+    rfind = data.rfind
     return (
         rfind(b"earer ") >= 0
-        or (find(_Z) >= 0 and rfind(b"AIza") >= 0)
-        or (find(_HYPHEN) >= 0 and (rfind(b"sk-") >= 0 or rfind(b"xox") >= 0))
-        or (find(_K) >= 0 and (rfind(b"AKIA") >= 0 or rfind(b"PRIVATE KEY") >= 0))
-        or (find(_UNDERSCORE) >= 0 and _has_underscored_token(data))
-        or (find(_J) >= 0 and rfind(b"eyJ") >= 0)
-        or (find(_EQUALS) >= 0 and rfind(b"Key=") >= 0)
-        or (find(_AT) >= 0 and rfind(b"://") >= 0)
+        or (_Z in data and rfind(b"AIza") >= 0)
+        or (_HYPHEN in data and (rfind(b"sk-") >= 0 or rfind(b"xox") >= 0))
+        or (_K in data and (rfind(b"AKIA") >= 0 or rfind(b"PRIVATE KEY") >= 0))
+        or (_UNDERSCORE in data and _has_underscored_token(data))
+        or (_J in data and rfind(b"eyJ") >= 0)
+        or (_EQUALS in data and rfind(b"Key=") >= 0)
+        or (_AT in data and rfind(b"://") >= 0)
     )
 
 

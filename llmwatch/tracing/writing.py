@@ -135,13 +135,13 @@ def _write(row: Row, head: str, output: bytes) -> None:
     attributes = _attributes(row)
     if row._eager:
         row.writer.append(
-            "end", b',"output":%b,"attributes":%b%b}' % (output, attributes, summary), head
+            "end", b',"output":%b,"attributes":%b%b}' % (output, attributes, summary), head.encode()
         )
         return
     row.writer.append(
         "row",
         b',"inputs":%b,"output":%b,"attributes":%b%b}' % (row._inputs, output, attributes, summary),
-        head,
+        head.encode(),
     )
 
 
@@ -172,7 +172,7 @@ def write_start(row: Row) -> None:
     body = b',"inputs":%b,"attributes":%b}' % (inputs, _attributes(row))
     if row.plan.waiting is not None:
         naming.note(row.plan, row)
-    row.writer.append("start", body, _identity(row))
+    row.writer.append("start", body, _identity(row).encode())
 
 
 def patch_attributes(row: Row) -> None:

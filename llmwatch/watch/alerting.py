@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from llmwatch import clock, faults
 from llmwatch.names import parse_table
 from llmwatch.store import open_store
 from llmwatch.stream import fork
+from llmwatch.stream.marks import mark
 
 if TYPE_CHECKING:
     from llmwatch.settings import Settings
@@ -113,7 +113,7 @@ class Alerting:
 
     def _signature(self, project: Project) -> object:
         """Changes when something was told, and every minute."""
-        files = tuple(one for table in _TABLES for one in _files(project, table))
+        files = tuple(one for table in _TABLES for one in mark(project, table))
         return clock.now_us() // 60_000_000, files
 
 
@@ -156,14 +156,6 @@ def is_watched(project: Project) -> bool:
     return any(
         project.spool(table).is_dir() or project.lake(table).is_dir() for table in _TABLES[:2]
     )
-
-
-def _files(project: Project, table: str) -> Iterator[tuple[str, int]]:
-    for directory in (project.spool(table), project.lake(table) / "_delta_log"):
-        try:
-            yield from sorted((one.name, one.stat().st_size) for one in os.scandir(directory))
-        except FileNotFoundError:
-            continue
 
 
 def alone(project: Project) -> AbstractContextManager[bool]:
