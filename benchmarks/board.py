@@ -167,7 +167,7 @@ def actions(
     """Each action with what brings the page back to where it can be done again."""
     page = person.page
     nothing: Callable[[int], Any] = lambda _: None  # noqa: E731
-    again: Callable[[int], Any] = lambda _: page.evaluate("history.back()")  # noqa: E731
+    again: Callable[[int], Any] = lambda _: page.go_back(wait_until="commit")  # noqa: E731
     return {
         "time filter": (
             lambda n: page.evaluate(

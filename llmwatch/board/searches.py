@@ -53,8 +53,8 @@ class Progress:
 class Search:
     """One text, looked for on a thread of its own; the ids it finds are in a table in memory."""
 
-    def __init__(self, source: Source, choice: Choice) -> None:
-        self._source, self._choice = source, choice
+    def __init__(self, source: Source, choice: Choice, times: _Times) -> None:
+        self._source, self._choice, self._times = source, choice, times
         self._changed = threading.Condition()
         self._catching_up = threading.Lock()
         self._found = self._searched = self._of = 0
@@ -62,7 +62,8 @@ class Search:
         self._showing: bool | None = None
         self._done = False
         self.failed: Exception | None = None
-        self._upto = (source.extent() or (0, 0))[1]
+        self._state, extent = source.seen()
+        self._upto = (extent or (0, 0))[1]
         self.began = self._wanted = monotonic()
         self.took = 0.0
         self._waiting = 0
@@ -147,12 +148,8 @@ class Search:
 
     def _run(self) -> None:
         try:
-            for start, end, upto in self._slices():
-                self._again(partial(self._add, self._choice.between(start, end)))
-                self._tell(upto)
-                self._let_show()
-                if not self._still_wanted():
-                    return
+            with self._source.steady():  # rows that come meanwhile are caught up with
+                self._look_through()
         except Exception as error:  # noqa: BLE001 - the boundary of the thread: told to whoever waits
             self.failed = self.failed or error
         finally:
@@ -161,6 +158,14 @@ class Search:
                 self._done = True
                 self._source.reader.go_on(threading.get_ident())
                 self._changed.notify_all()
+
+    def _look_through(self) -> None:
+        for start, end, upto in self._slices():
+            self._again(partial(self._add, self._choice.between(start, end)))
+            self._tell(upto)
+            self._let_show()
+            if not self._still_wanted():
+                return
 
     def _again(self, work: Callable[[], T]) -> T:
         """The work, begun anew when it made way for another search and is wanted after all."""
@@ -214,7 +219,7 @@ class Search:
 
     def _slices(self) -> Iterator[tuple[int | None, int | None, int]]:
         """Spans of time from the newest, growing; and how many rows are looked through after each."""
-        times = self._times()
+        times = self._again(partial(self._times.of, self._source, self._choice, self._state))
         with self._changed:
             self._of = len(times)
         size, done = _SLICE, 0
@@ -225,13 +230,29 @@ class Search:
             yield low, high + 1, done
             size = min(size * 2, _LARGEST)
 
-    def _times(self) -> NDArray[Any]:
+
+class _Times:
+    """When the rows of a choice were recorded, in order: kept for the next search of the same rows."""
+
+    def __init__(self) -> None:
+        self._last: tuple[object, NDArray[Any]] | None = None
+
+    def of(self, source: Source, choice: Choice, state: str) -> NDArray[Any]:
+        """For a table in a state: rows that came since may be among them."""
+        key = (state, choice.start, choice.end, choice.conditions, choice.params)
+        last = self._last
+        if last is None or last[0] != key:
+            last = self._last = (key, self._asked(source, choice))
+        return last[1]
+
+    @staticmethod
+    def _asked(source: Source, choice: Choice) -> NDArray[Any]:
         import duckdb
         import numpy as np
 
-        where, params = self._choice.where(searched=False)
-        sql = f'SELECT epoch_us("llmwatch ts") AS at FROM hot.{quoted(self._source.table)} WHERE {where}'
-        arrays, tables = self._source.reader.arrays, (self._source.table, EVENTS)
+        where, params = choice.where(searched=False)
+        sql = f'SELECT epoch_us("llmwatch ts") AS at FROM hot.{quoted(source.table)} WHERE {where}'
+        arrays, tables = source.reader.arrays, (source.table, EVENTS)
         try:
             found = arrays(sql, params, tables)["at"]
         except duckdb.BinderException:  # a filter over a text, which is not kept in memory
@@ -253,6 +274,7 @@ class Searches:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._lock = threading.Lock()
+        self._times = _Times()
         self._recent: OrderedDict[object, Search] = OrderedDict()
         self._leaving: list[tuple[float, Search]] = []
 
@@ -270,7 +292,7 @@ class Searches:
                 self._put_away(search)
                 for other in self._recent.values():
                     other.make_way()
-                search = Search(self._source, choice)
+                search = Search(self._source, choice, self._times)
             self._recent[key] = search
             while len(self._recent) > MOST:
                 self._put_away(self._recent.popitem(last=False)[1])
