@@ -207,7 +207,10 @@ def collect():
 
 
 def compact(store, what, count, prompt):
-    """Records `count` calls of A or B as the others do, then times their way into the lake."""
+    """Records `count` calls of A or B as the others do, then times their way into the lake.
+
+    A worker lives for as long as there is something to do: as the tracers are, it is warm, by one compaction.
+    """
     from llmwatch import settings
     from llmwatch.store import open_store
     from llmwatch.stream import compact as compacting
@@ -215,13 +218,12 @@ def compact(store, what, count, prompt):
     os.environ["LLMWATCH_STORE"] = store
     tracer = Llmwatch()
     work = tracer.flat if what == "A" else tracer.rag
+    project = open_store(store).project("local", "demo")
+    for _ in range(100):
+        work(prompt)
+    compacting.compact(project, "traces", settings=settings.current(), seal=True)
     for _ in range(int(count)):
         work(prompt)
-    project = open_store(store).project("local", "demo")
-    import deltalake  # noqa: F401
-    import duckdb
-
-    duckdb.connect().execute("SELECT 1").fetchall()
     spent = time.process_time()
     done = compacting.compact(project, "traces", settings=settings.current(), seal=True)
     print(done.rows, time.process_time() - spent)

@@ -45,7 +45,8 @@ class Binder:
     def __call__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         names = self.names
         if self.simple and not kwargs and len(args) == len(names):
-            return dict(zip(names, args))  # noqa: B905 - as many arguments as names
+            # one argument is the usual case
+            return {names[0]: args[0]} if len(args) == 1 else dict(zip(names, args))  # noqa: B905
         bound: dict[str, Any] = dict(zip(names, args))  # noqa: B905 - fewer arguments than names is usual
         if self.owner and args:
             bound[names[0]] = _owner(args[0])

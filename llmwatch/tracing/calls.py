@@ -107,7 +107,7 @@ def _take_inputs(  # noqa: C901 - one function: each call inside costs 1% of a t
     row: Row, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> None:
     plan, recorder = row.plan, row.recorder
-    bound = plan.binder(args, kwargs)
+    bound = plan.bind(args, kwargs)
     for name in plan.secret:
         if name in bound:
             bound[name] = REDACTED
