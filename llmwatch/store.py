@@ -110,7 +110,7 @@ def open_store(path: str | Path | None = None) -> Store:
     """
     if sys.platform == "win32":
         raise StoreError(
-            "llmwatch records on Linux and macOS only: its spool needs flock and O_APPEND. On Windows, run it in WSL"
+            "llmwatch records on Linux and macOS only: its spool needs flock and pwrite. On Windows, run it in WSL"
         )
     root, in_project = _chosen(path)
     try:

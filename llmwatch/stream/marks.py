@@ -21,6 +21,8 @@ def mark(project: Project, table: str) -> Mark:
 def _newest_commit(lake: Path) -> str:
     try:
         with os.scandir(lake / "_delta_log") as entries:
-            return max((entry.name for entry in entries if entry.name.endswith(".json")), default="")
+            return max(
+                (entry.name for entry in entries if entry.name.endswith(".json")), default=""
+            )
     except (FileNotFoundError, NotADirectoryError):
         return ""

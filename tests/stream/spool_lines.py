@@ -51,11 +51,11 @@ def start(project: Project, code: str, name: str = "a", **options: Any) -> subpr
     )
 
 
-def run(project: Project, code: str, name: str = "a", **options: Any) -> str:
-    """What that process prints; it has to end well."""
+def run(project: Project, code: str, name: str = "a", expect: int = 0, **options: Any) -> str:
+    """What that process prints; it has to end well, or with the code that is expected."""
     process = start(project, code, name, **options)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
+    assert process.returncode == expect
     return out
 
 

@@ -121,3 +121,57 @@ def test_a_creation_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         open_segment(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [segments.segment_name("abc", 1)]
     assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+ONE, TWO = b'{"n":1}\n', b'{"n":22}\n'
+ZEROS = bytes(segments.AHEAD)
+
+
+def a_segment(directory: Path, content: bytes) -> segments.Segment:
+    fork.let_go(open_segment(directory))
+    only(directory).path.write_bytes(content)
+    return only(directory)
+
+
+def whole_lines(segment: segments.Segment, start: int = 0, most: int = 1 << 20) -> bytes:
+    with segment.path.open("rb") as file:
+        return segments.whole_lines(file.fileno(), start, most)
+
+
+@pytest.mark.parametrize("content", [b"", ONE, ONE + TWO, ONE + b'{"torn'])
+def test_zeros_ahead_are_no_bytes_of_a_segment(tmp_path: Path, content: bytes) -> None:
+    assert a_segment(tmp_path / "a", content + ZEROS).size() == len(content)
+    assert a_segment(tmp_path / "b", content).size() == len(content)
+
+
+def test_the_zeros_of_a_killed_writer_are_cut_off_by_who_takes_its_segment(tmp_path: Path) -> None:
+    segment = a_segment(tmp_path, ONE + b'{"torn' + ZEROS)
+    with segments.take(segment) as taken:
+        assert taken
+        assert segment.path.read_bytes() == ONE + b'{"torn'
+
+
+@pytest.mark.parametrize("written", range(len(TWO)))
+def test_a_line_half_of_which_is_there_is_left_out(tmp_path: Path, written: int) -> None:
+    head, tail = TWO[:written], TWO[len(TWO) - written :]
+    assert whole_lines(a_segment(tmp_path / "a", ONE + head + ZEROS)) == ONE
+    # a processor may show what it copies in any order
+    backwards = ONE + bytes(len(TWO) - written) + tail + ZEROS
+    assert whole_lines(a_segment(tmp_path / "b", backwards)) == ONE
+
+
+def test_a_line_that_was_half_there_when_it_was_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = a_segment(tmp_path, ONE + TWO + ZEROS)
+    pread, early = os.pread, [bytes(len(ONE) - 1) + b"\n" + TWO]
+    monkeypatch.setattr(os, "pread", lambda *at: early.pop() if early else pread(*at))
+    assert whole_lines(segment) == ONE + TWO
+    assert not early
+
+
+def test_a_line_longer_than_what_is_read_at_once_is_read_whole(tmp_path: Path) -> None:
+    segment = a_segment(tmp_path, TWO + ONE + ZEROS)
+    assert whole_lines(segment, most=4) == TWO + ONE
+    assert whole_lines(segment, start=len(TWO), most=4) == ONE
+    assert whole_lines(segment, start=len(TWO + ONE)) == b""

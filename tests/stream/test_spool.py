@@ -536,3 +536,34 @@ def test_the_handler_of_a_signal_is_restored(project: Project) -> None:
     before = signal.getsignal(signal.SIGTERM)
     spool.writer(project, "t", QUIET).append("row", body(0))
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+# Zeros ahead
+
+
+def test_a_living_segment_has_room_ahead_and_a_sealed_one_ends_with_its_last_line(
+    writer: Writer, project: Project
+) -> None:
+    writer.append("row", body(0))
+    (segment,) = segments.list_segments(project.spool("t"))
+    line, room = segment.path.read_bytes().split(b"\n")
+    assert segment.size() == len(line) + 1
+    assert room == bytes(segments.AHEAD - segment.size())
+    writer.rotate()
+    assert segment.path.read_bytes() == line + b"\n"
+
+
+def test_lines_of_all_lengths_follow_one_another_without_a_gap(writer: Writer, project: Project) -> None:
+    lengths = [10, 20_000, 10, 40_000, 16_000, 31_000, 1, *range(1, 3000, 97), 100_000, 5]
+    assert all(writer.append("row", body(n, "x" * length)) for n, length in enumerate(lengths))
+    writer.rotate()
+    (segment,) = segments.list_segments(project.spool("t"))
+    assert b"\0" not in segment.path.read_bytes()
+    assert [len(line["data"]["text"]) for line in lines(project)] == lengths
+
+
+def test_a_killed_writer_leaves_zeros_that_are_no_row(project: Project) -> None:
+    run(project, "writer.append('row', row(0)); sys.stdout.flush(); os._exit(9)", expect=9)
+    (segment,) = segments.list_segments(project.spool("t"))
+    assert segment.path.read_bytes().endswith(b"\0")
+    assert ids(project) == ["a-0"]
