@@ -173,18 +173,14 @@ class Writer:
             raise
 
     def _cut_back(self) -> None:
-        """Rid the segment of what follows its last whole line: a torn one, or zeros."""
         try:
-            os.ftruncate(self._fd, self._size)
+            self._mend()
         except OSError:
             self._torn = True
-            self._due = 0  # the next append mends it before it writes
-        else:
-            self._ahead = self._size
-            self._torn = False
+            self._due = 0  # the next append goes on in another segment, or mends this one before it writes
 
     def _mend(self) -> None:
-        """Rid the segment of a torn line; raises OSError while that cannot be done."""
+        """Rid the segment of what follows its last whole line; raises OSError while that cannot be done."""
         os.ftruncate(self._fd, self._size)
         self._ahead = self._size
         self._mark = (self._seq - 1, self._size, self._size)
@@ -202,7 +198,6 @@ class Writer:
             else:
                 self._seq, self._size = seq, start
                 self._cut_back()
-                self._mark = (seq - 1, start, start)
 
     def _write_elsewhere(self, error: OSError, t: str, body: bytes, head: bytes) -> None:
         """Once more in a new segment, when the fault may be with the file; else raises `error`."""
