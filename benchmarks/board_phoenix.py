@@ -50,13 +50,13 @@ def send():
     spans = ScopeSpans(spans=batch)
     body = ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=Resource(), scope_spans=[spans])]).SerializeToString()
     request = urllib.request.Request(address + "/v1/traces", body, {"content-type": "application/x-protobuf"})
-    while True:
+    while time.time() - began < seconds:
         try:
-            urllib.request.urlopen(request, timeout=60).read(); break
+            urllib.request.urlopen(request, timeout=60).read(); sent += len(batch); break
         except urllib.error.HTTPError as error:
-            if error.code not in (429, 503) or time.time() - began > seconds: raise
+            if error.code not in (429, 503): raise
             time.sleep(0.5)
-    sent += len(batch); batch.clear()
+    batch.clear()
 for line in open(path):
     batch.append(span(json.loads(line)))
     if len(batch) == 400: send()
@@ -131,8 +131,9 @@ def _fed(
     python: str, directory: Path, address: str, rows: int, seconds: float
 ) -> tuple[int, float]:
     traffic, path = Traffic(rows), directory / "rows.jsonl"
+    traffic.start = int(time.time() - 86_400) * 1_000_000  # its page shows the last days only
     with path.open("wb") as out:
-        for _ in range(min(rows, 60_000)):  # more than it takes in the time there is
+        for _ in range(min(rows, 200_000)):  # more than it takes in the time there is
             out.write(traffic.row() + b"\n")
     began = time.perf_counter()
     command = [python, "-c", FEEDER, address, str(path), str(seconds)]
