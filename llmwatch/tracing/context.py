@@ -7,8 +7,6 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from llmwatch.tracing import traceparent as w3c
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Frame:
-    """What the blocks around a call say together, rendered once for all calls inside."""
+    """What the blocks around a call say together."""
 
     __slots__ = ("attributes", "columns", "for_weave", "session_id", "values")
 
@@ -24,11 +22,7 @@ class Frame:
         self.values, self.attributes = values, attributes
         self.session_id = values.get("session_id")
         # session_id is left out: a call takes it from Weave's thread, which a weave.thread() inside may change.
-        self.columns = "".join(
-            f',"{name}":{orjson.dumps(value).decode()}'
-            for name, value in values.items()
-            if name != "session_id"
-        )
+        self.columns = {name: value for name, value in values.items() if name != "session_id"}
         self.for_weave: dict[str, Any] | None = None
 
 

@@ -28,7 +28,7 @@ _lock = threading.Lock()
 
 def start(plan: Plan, recorder: Recorder) -> None:
     """The first call of a function since `configure`: have its op published."""
-    plan.prefix = plan.short_prefix
+    plan.columns = plan.short_columns
     plan.waiting = [] if recorder.client is not None else None
     plan.writer = recorder.writer(plan.table)
     plan.redact_also(recorder.settings.redact)
@@ -94,7 +94,7 @@ def _publish(plan: Plan, recorder: Recorder) -> None:
     uri: str = recorder.client._save_op(op).uri
     if plan.recorder is not recorder:
         return
-    plan.prefix = plan.prefix_for(uri)
+    plan.columns = plan.columns_for(uri)
     waiting, plan.waiting = plan.waiting or [], None
     named = b',"op_name":' + orjson.dumps(uri) + b"}"
     for writer, row_id in waiting:

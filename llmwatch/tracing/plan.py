@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
+from orjson import Fragment
 
 from llmwatch import capture
 from llmwatch.tracing.arguments import Binder
@@ -16,24 +16,24 @@ from llmwatch.tracing.redact import Redactor
 
 
 class Plan:
-    """One traced function: its options, and what of its rows never changes, rendered already."""
+    """One traced function: its options, and what of its rows never changes."""
 
     __slots__ = (
         "_own_redactor",
         "attributes",
-        "attributes_json",
         "bind",
         "binder",
+        "columns",
         "function",
         "known",
         "name",
         "op",
         "options",
-        "prefix",
         "recorder",
         "redactor",
+        "rendered_attributes",
         "secret",
-        "short_prefix",
+        "short_columns",
         "table",
         "waiting",
         "writer",
@@ -49,9 +49,9 @@ class Plan:
         self.secret = self.redactor.named(self.binder.names)
         self.known = frozenset(self.binder.names) if self.binder.takes_rest is None else frozenset()
         self.attributes = _attributes(options, flavour)
-        self.attributes_json = capture.encode(self.attributes)
-        self.prefix = self.short_prefix = self.prefix_for(self.name)
-        self.recorder: Any = None  # the one that `prefix` and `writer` are right for
+        self.rendered_attributes = Fragment(capture.encode(self.attributes))
+        self.columns = self.short_columns = self.columns_for(self.name)
+        self.recorder: Any = None  # the one that `columns` and `writer` are right for
         self.writer: Any = None
         self.waiting: list[Any] | None = None  # rows written while the op's ref was being made
         self.op: dict[str, Any] = {}  # the traced function's own attributes, which Weave may set
@@ -61,11 +61,9 @@ class Plan:
         self.redactor = self._own_redactor.with_rules(rules)
         self.secret = self.redactor.named(self.binder.names)
 
-    def prefix_for(self, op_name: str) -> str:
-        known = {"op_name": op_name}
-        if self.options.kind is not None:
-            known["kind"] = self.options.kind
-        return orjson.dumps(known)[1:-1].decode()
+    def columns_for(self, op_name: str) -> dict[str, str]:
+        kind = self.options.kind
+        return {"op_name": op_name} if kind is None else {"op_name": op_name, "kind": kind}
 
 
 def _name(function: Any, *, method: bool) -> str:

@@ -7,8 +7,6 @@ from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from llmwatch.tracing import traceparent
 
 if TYPE_CHECKING:
@@ -83,9 +81,8 @@ class Row:
             from llmwatch.tracing import naming
 
             return naming.uri_now(plan) or plan.name
-        prefix = plan.prefix if plan.recorder is self.recorder else plan.short_prefix
-        name: str = orjson.loads("{" + prefix + "}")["op_name"]
-        return name
+        columns = plan.columns if plan.recorder is self.recorder else plan.short_columns
+        return columns["op_name"]
 
     @property
     def inputs(self) -> dict[str, Any]:

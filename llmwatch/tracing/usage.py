@@ -4,32 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from llmwatch.tracing.row import Row
 
 _looks_like_answer: dict[type, bool] = {}
 
 
-def columns(row: Row, output: Any) -> str:
-    """`,"model":...,"prompt_tokens":...` of an answer; the usage itself goes to the row's summary.
+def columns(row: Row, output: Any) -> dict[str, Any]:
+    """Model, tokens and length of an answer; the usage itself goes to the row's summary.
 
     A row whose children carry usage only sums theirs up: it is the same tokens, and they must not count twice.
     """
     if roll_up(row):
-        return ""
+        return {}
     model, used, text = read(output)
-    found = f',"output_chars":{len(text)}' if text else ""
+    found: dict[str, Any] = {"output_chars": len(text)} if text else {}
     if isinstance(model, str):
-        found += f',"model":{orjson.dumps(model).decode()}'
+        found["model"] = model
     if not used:
         return found
     prompt = used.get("prompt_tokens", used.get("input_tokens"))
     completion = used.get("completion_tokens", used.get("output_tokens"))
     if type(prompt) is int:
-        found += f',"prompt_tokens":{prompt}'
+        found["prompt_tokens"] = prompt
     if type(completion) is int:
-        found += f',"completion_tokens":{completion}'
+        found["completion_tokens"] = completion
     if isinstance(model, str):
         row.summary["usage"] = {model: {"requests": 1, **used}}
         _pass_up(row)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Any
 
-import orjson
+from orjson import Fragment, dumps
 
 from llmwatch import capture, clock, faults
 from llmwatch.tracing import failures, naming, unfinished, usage
@@ -29,20 +29,23 @@ def write_end(  # noqa: C901, PLR0912 - one function: each call inside costs 1% 
     else:
         row._ended_us = clock.now_us()
         passed = (row._ended_us - row._started_us) * 1000
-    more = ""
-    if error is not None:
-        kind, text = failures.describe(error, row.plan.redactor)
-        row.exception = text
-        more = f',"exception_type":{_quoted(kind)},"exception":{_quoted(text)}'
     plan = row.plan
+    columns = _columns(row)
+    if error is None:
+        columns["status"] = "success"
+    else:
+        kind, row.exception = failures.describe(error, plan.redactor)
+        columns |= {"status": "error", "exception_type": kind, "exception": row.exception}
+    columns["ended_at"] = row._ended_us
+    columns["latency_ms"] = passed // 1000 / 1000
     process = plan.op["postprocess_output"]
     if process is not None or row.recorder.postprocess is not None:
         output = processed(plan, output, process, row.recorder.postprocess)
     form = type(output)
     if form is str and row._kept is None:
-        more = f'{more},"output_chars":{len(output)}'
+        columns["output_chars"] = len(output)
     else:
-        more += _about(row, output)
+        columns |= _about(row, output)
     if row._keep:
         row.output = output
     if (handler := plan.op["_on_finish_handler"]) is not None:
@@ -56,21 +59,20 @@ def write_end(  # noqa: C901, PLR0912 - one function: each call inside costs 1% 
         data = plan.redactor.json(data, plain=texts)
     else:
         row._inputs, data = plan.redactor.pair(row._inputs, data, plain=texts and row._plain)
-    head = _head(row, "error" if error is not None else "success", passed, more)
     if row._held:
-        row._release = lambda: _write(row, head, data)
+        row._release = lambda: _write(row, columns, data)
         unfinished.add(row, row._release)
     else:
-        _write(row, head, data)
+        _write(row, columns, data)
 
 
-def _about(row: Row, output: Any) -> str:
+def _about(row: Row, output: Any) -> dict[str, Any]:
     """What the output says of itself: its length, or the model and the tokens it took."""
     if type(output) not in _PLAIN:
         return usage.columns(row, output)
     if row._kept:
         usage.roll_up(row)
-    return f',"output_chars":{len(output)}' if type(output) is str else ""
+    return {"output_chars": len(output)} if type(output) is str else {}
 
 
 def processed(plan: Plan, value: Any, *steps: Callable[[Any], Any] | None) -> Any:
@@ -87,71 +89,62 @@ def processed(plan: Plan, value: Any, *steps: Callable[[Any], Any] | None) -> An
         return {"error": note} if isinstance(value, dict) else note
 
 
-def _head(row: Row, status: str, passed_ns: int, more: str) -> str:
-    """The columns that are known only at the end, and those that never change, up to `inputs`."""
+def _columns(row: Row) -> dict[str, Any]:
+    """The columns of a row that its output does not change."""
     plan = row.plan
     if plan.waiting is not None:
         naming.note(plan, row)
-    if row._first_ns:
-        more += f',"ttft_ms":{(row._first_ns - row._clock_ns) / 1e6:.3f}'
-    if row._prompt_chars:
-        more += f',"prompt_chars":{row._prompt_chars}'
-    return (
-        f'{_identity(row)},"ended_at":{row._ended_us},"latency_ms":{passed_ns / 1e6:.3f}'
-        f',"status":"{status}"{more}'
-    )
-
-
-def _identity(row: Row) -> str:
-    plan = row.plan
-    prefix = plan.prefix if plan.recorder is row.recorder else plan.short_prefix
-    parent = f',"parent_id":"{row.parent_id}"' if row.parent_id is not None else ""
-    more = row._frame.columns
+    columns: dict[str, Any] = {
+        "id": row.id,
+        "trace_id": row.trace_id,
+        "started_at": row._started_us,
+        **(plan.columns if plan.recorder is row.recorder else plan.short_columns),
+    }
+    if row.parent_id is not None:
+        columns["parent_id"] = row.parent_id
+    if row._frame.columns:
+        columns |= row._frame.columns
     if row.thread_id is not None:
-        more += f',"session_id":{_quoted(row.thread_id)},"turn_id":"{row.turn_id}"'
+        columns["session_id"], columns["turn_id"] = row.thread_id, row.turn_id
     if name := row._given_name or plan.options.call_display_name:
-        more += _display_name(row, name)
-    return (
-        f'"id":"{row.id}","trace_id":"{row.trace_id}"{parent},{prefix}{more}'
-        f',"started_at":{row._started_us}'
-    )
+        columns["display_name"] = _display_name(row, name)
+    if row._prompt_chars:
+        columns["prompt_chars"] = row._prompt_chars
+    if row._first_ns:
+        columns["ttft_ms"] = (row._first_ns - row._clock_ns) // 1000 / 1000
+    return columns
 
 
-def _display_name(row: Row, name: Any) -> str:
+def _display_name(row: Row, name: Any) -> Any:
     if callable(name):
         try:
             name = row._given_name = str(name(row))
         except Exception as error:  # noqa: BLE001 - the user's naming; the call itself must go on
             faults.report(f"call_display_name of {row.plan.name} failed", error)
             row._given_name = name = row.plan.name
-    return f',"display_name":{_quoted(name)}'
+    return name
 
 
-def _write(row: Row, head: str, output: bytes) -> None:
+def _write(row: Row, columns: dict[str, Any], output: bytes) -> None:
     row._written = True
     if row._release is not None:
         unfinished.remove(row)
-    summary = b"" if row._summary is None else b',"summary":' + row.recorder.encode(row._summary)
-    attributes = _attributes(row)
-    if row._eager:
-        row.writer.append(
-            "end", b',"output":%b,"attributes":%b%b}' % (output, attributes, summary), head.encode()
-        )
-        return
-    row.writer.append(
-        "row",
-        b',"inputs":%b,"output":%b,"attributes":%b%b}' % (row._inputs, output, attributes, summary),
-        head.encode(),
-    )
+    if not row._eager:
+        columns["inputs"] = Fragment(row._inputs)
+    columns["output"] = Fragment(output)
+    columns["attributes"] = _attributes(row)
+    if row._summary is not None:
+        columns["summary"] = Fragment(row.recorder.encode(row._summary))
+    row.writer.append("end" if row._eager else "row", _rendered(columns))
 
 
-def _attributes(row: Row) -> bytes:
+def _attributes(row: Row) -> Fragment:
     attrs = row._attrs
     frame = row._frame
     if not attrs and not frame.attributes and row._given_attributes is None and row._added is None:
         if not row.recorder.own_attributes:
-            return row.plan.attributes_json
-        return row.recorder.encode(row.attributes)
+            return row.plan.rendered_attributes
+        return Fragment(row.recorder.encode(row.attributes))
     merged = {**row.attributes, **frame.attributes}
     if attrs is frame.for_weave:  # those that are columns already
         for name in frame.values:
@@ -160,7 +153,7 @@ def _attributes(row: Row) -> bytes:
     merged.update(row._given_attributes or {})
     merged.update(row._added or {})
     merged["weave"] = {**_mapping(merged.get("weave")), **row.plan.attributes["weave"]}
-    return row.plan.redactor.json(row.recorder.encode(merged))
+    return Fragment(row.plan.redactor.json(row.recorder.encode(merged)))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -168,16 +161,15 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def write_start(row: Row) -> None:
-    inputs = row.plan.redactor.json(row._inputs, plain=row._plain)
-    body = b',"inputs":%b,"attributes":%b}' % (inputs, _attributes(row))
-    if row.plan.waiting is not None:
-        naming.note(row.plan, row)
-    row.writer.append("start", body, _identity(row).encode())
+    columns = _columns(row)
+    columns["inputs"] = Fragment(row.plan.redactor.json(row._inputs, plain=row._plain))
+    columns["attributes"] = _attributes(row)
+    row.writer.append("start", _rendered(columns))
 
 
 def patch_attributes(row: Row) -> None:
     """Data added after the row was written: the whole of its attributes takes their place."""
-    row.writer.append("patch", b'{"id":"%b","attributes":%b}' % (row.id.encode(), _attributes(row)))
+    row.writer.append("patch", dumps({"id": row.id, "attributes": _attributes(row)}))
 
 
 def all_texts(items: list[Any]) -> bool:
@@ -192,8 +184,11 @@ def chars_of_messages(messages: list[Any]) -> int:
     return sum(len(text) for text in contents if type(text) is str)
 
 
-def _quoted(text: str) -> str:
+def _rendered(columns: dict[str, Any]) -> bytes:
     try:
-        return orjson.dumps(text).decode()
-    except TypeError:  # a lone surrogate
-        return capture.encode(text).decode()
+        return dumps(columns)
+    except TypeError:  # a lone surrogate, a huge int
+        for name, value in columns.items():
+            if type(value) is not Fragment:
+                columns[name] = Fragment(capture.encode(value))
+        return dumps(columns)
