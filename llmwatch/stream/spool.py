@@ -31,7 +31,7 @@ _DEMAND_S = 10.0  # between calls for the worker
 _ANOTHER_FILE_MAY_DO = frozenset(
     {errno.EBADF, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EINVAL, errno.ESPIPE}
 )
-_NEWLINE = ord("\n")
+_NEWLINE, _RETURN = b"\n\r"
 _ZEROS = bytes(segments.AHEAD)
 
 
@@ -88,8 +88,8 @@ class Writer:
         and `now` is the time in microseconds, for a caller that knows it.
         """
         lock = self._lock
-        if _NEWLINE in body:  # only ever white space between tokens, as in an orjson.Fragment
-            body = body.replace(b"\n", b" ")
+        if _NEWLINE in body or _RETURN in body:  # only ever white space between tokens, as in an orjson.Fragment
+            body = body.replace(b"\n", b" ").replace(b"\r", b" ")
         try:
             with lock:
                 if self._busy:
@@ -181,6 +181,8 @@ class Writer:
 
     def _mend(self) -> None:
         """Rid the segment of what follows its last whole line; raises OSError while that cannot be done."""
+        if self._own_file() is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         os.ftruncate(self._fd, self._size)
         self._ahead = self._size
         self._mark = (self._seq - 1, self._size, self._size)
@@ -193,7 +195,9 @@ class Writer:
         """
         seq, start, end = self._mark
         with suppress(OSError):
-            if os.pread(self._fd, 1, end - 1) == b"\n":  # a zero, or nothing, before the line is whole
+            if self._own_file() is None:
+                self._due = 0  # the next append looks at the file before it writes
+            elif os.pread(self._fd, 1, end - 1) == b"\n":  # a zero, or nothing, before the line is whole
                 self._seq, self._size = seq + 1, end
             else:
                 self._seq, self._size = seq, start
@@ -255,6 +259,10 @@ class Writer:
             self._say(f"{self._path} was deleted while in use, with the rows in it", lost=lost)
             fork.let_go(self._fd)
             self._forget_segment()
+        elif found.st_size < self._size:
+            self._say(f"{self._path} was cut short by other code, with rows in it; a new segment is used")
+            fork.let_go(self._fd)
+            self._forget_segment()
 
     def _own_file(self) -> os.stat_result | None:
         """What the descriptor leads to; None when other code closed it, or has its number now."""
@@ -314,6 +322,8 @@ class Writer:
         if self._own_file() is None:
             self._abandon()
             return
+        if self._mark[2] != self._size:
+            self._settle_interrupted()
         if self._size == 0 and not self._torn:
             with suppress(OSError):
                 self._path.unlink()

@@ -136,9 +136,10 @@ def _take_inputs(  # noqa: C901 - one function: each call inside costs 1% of a t
 def _take(row: Row, given: Mapping[str, Any]) -> None:
     """What `op.call(..., __weave={...})` says about this one call."""
     if given.get("call_id"):
+        call_id = str(given["call_id"])
         if row.trace_id == row.id:
-            row.trace_id = given["call_id"]
-        row.id = given["call_id"]
+            row.trace_id = call_id
+        row.id = call_id
     row._given_name = given.get("display_name")
     row._given_attributes = given.get("attributes") or None
 

@@ -30,22 +30,21 @@ def write_end(  # noqa: C901, PLR0912 - one function: each call inside costs 1% 
         row._ended_us = clock.now_us()
         passed = (row._ended_us - row._started_us) * 1000
     plan = row.plan
-    columns = _columns(row)
     if error is None:
-        columns["status"] = "success"
+        ended: dict[str, Any] = {"status": "success"}
     else:
         kind, row.exception = failures.describe(error, plan.redactor)
-        columns |= {"status": "error", "exception_type": kind, "exception": row.exception}
-    columns["ended_at"] = row._ended_us
-    columns["latency_ms"] = passed // 1000 / 1000
+        ended = {"status": "error", "exception_type": kind, "exception": row.exception}
+    ended["ended_at"] = row._ended_us
+    ended["latency_ms"] = passed // 1000 / 1000
     process = plan.op["postprocess_output"]
     if process is not None or row.recorder.postprocess is not None:
         output = processed(plan, output, process, row.recorder.postprocess)
     form = type(output)
     if form is str and row._kept is None:
-        columns["output_chars"] = len(output)
+        ended["output_chars"] = len(output)
     else:
-        columns |= _about(row, output)
+        ended |= _about(row, output)
     if row._keep:
         row.output = output
     if (handler := plan.op["_on_finish_handler"]) is not None:
@@ -59,6 +58,7 @@ def write_end(  # noqa: C901, PLR0912 - one function: each call inside costs 1% 
         data = plan.redactor.json(data, plain=texts)
     else:
         row._inputs, data = plan.redactor.pair(row._inputs, data, plain=texts and row._plain)
+    columns = _columns(row) | ended  # only now: a handler may have named the row, or put it in a thread
     if row._held:
         row._release = lambda: _write(row, columns, data)
         unfinished.add(row, row._release)

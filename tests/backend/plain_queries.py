@@ -34,6 +34,8 @@ def split(path):
 def text(value):
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.1f}"  # as DuckDB has it of 1e+20, which is how orjson writes it
     return orjson.dumps(value).decode()
 
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from spool_lines import (
@@ -481,6 +481,77 @@ def test_a_descriptor_that_became_another_file_is_never_closed(
     os.close(theirs)
     assert (tmp_path / "theirs").read_bytes() == b"still open"
     assert ids(project) == ["0", "1"]
+
+
+def test_a_segment_that_other_code_cuts_short_is_left_for_another(
+    writer: Writer, project: Project, time_us: Time
+) -> None:
+    writer.append("row", body(0, "x" * 500))
+    (segment,) = segments.list_segments(project.spool("t"))
+    segment.path.write_bytes(b"")
+    time_us.now += 2_000_000
+    assert writer.append("row", body(1))
+    assert ids(project) == ["1"]
+    assert segment.path.read_bytes() == b"", "no hole before the next line"
+    (fault,) = faults.counts().values()
+    assert "cut short" in fault.cause
+
+
+class Stop(BaseException):
+    """What a signal handler raises."""
+
+
+def interrupted(writer: Writer, monkeypatch: pytest.MonkeyPatch, *where: str) -> None:
+    """An append that is interrupted as each of these calls of the system returns."""
+    with monkeypatch.context() as patched:
+        for name in where:
+            call = getattr(os, name)
+
+            def stop(*arguments: object, call: Any = call) -> None:
+                call(*arguments)
+                raise Stop
+
+            patched.setattr(os, name, stop)
+        with pytest.raises(Stop):
+            writer.append("row", body("interrupted"))
+
+
+@pytest.mark.parametrize("where", [("pwrite",), ("pwrite", "pread")])
+def test_a_line_that_was_written_when_it_was_interrupted_outlives_the_close(
+    writer: Writer, project: Project, monkeypatch: pytest.MonkeyPatch, where: tuple[str, ...]
+) -> None:
+    writer.append("row", body(0))
+    interrupted(writer, monkeypatch, *where)
+    writer.close()
+    assert ids(project) == ["0", "interrupted"]
+    assert_every_writer_counts_from_0(project)
+
+
+def test_a_file_that_has_our_descriptor_is_not_cut_when_an_append_is_interrupted(
+    writer: Writer, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    writer.append("row", body(0))
+    (tmp_path / "theirs").write_bytes(b"x" * 100_000)
+    theirs = os.open(tmp_path / "theirs", os.O_RDWR)
+    ours = writer._fd
+    os.dup2(theirs, ours)
+    interrupted(writer, monkeypatch, "pwrite")
+    assert writer.append("row", body(1))
+    assert (tmp_path / "theirs").stat().st_size == 100_000
+    assert ids(project) == ["0", "1"]
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize("space", [b"\n", b"\r", b"\r\n"])
+def test_a_line_stays_one_line_whatever_json_the_user_brings(
+    writer: Writer, project: Project, space: bytes
+) -> None:
+    writer.append("row", b'{"id":"a","data":{"n":' + space + b" 1}}")
+    writer.rotate()
+    (segment,) = segments.list_segments(project.spool("t"))
+    assert len(segment.path.read_bytes().splitlines()) == 1
+    assert lines(project)[0]["data"] == {"n": 1}
 
 
 # Our faults

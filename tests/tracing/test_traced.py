@@ -263,6 +263,39 @@ def test_processing_decides_what_is_recorded(recorded):
     )
 
 
+def test_a_display_name_may_tell_how_the_call_ended(recorded):
+    @traced(call_display_name=lambda call: "failed" if call.exception else "fine")
+    def ask(question):
+        return 1 / question
+
+    with pytest.raises(ZeroDivisionError):
+        ask(0)
+    assert recorded.only()["display_name"] == "failed"
+
+
+def test_a_finish_handler_may_name_the_call(recorded):
+    @traced
+    def ask(question):
+        return question
+
+    def handler(call, output, error):
+        call._display_name = f"said {output}"
+
+    ask._set_on_finish_handler(handler)
+    ask("why?")
+    assert recorded.only()["display_name"] == "said why?"
+
+
+def test_an_id_that_is_given_is_a_text(recorded):
+    @traced
+    def ask(question):
+        return question
+
+    ask.call("why?", __weave={"call_id": 5})
+    row = recorded.only()
+    assert (row["id"], row["trace_id"]) == ("5", "5")
+
+
 def test_failed_processing_records_nothing_of_the_value(recorded):
     @traced(postprocess_inputs=lambda inputs: inputs["missing"], postprocess_output=len)
     def ask(question):
