@@ -51,7 +51,10 @@ def encode_fields(
     total: int = TOTAL,
 ) -> bytes:
     """A JSON object of a row's fields: `limit` bytes for each value, `total` for all of it."""
-    out = _json(mapping, media, total)
+    try:
+        out = _dumps(mapping) if _is_plain(mapping) else _json(mapping, media, total)
+    except Exception:  # noqa: BLE001 - a key that is no text, a lone surrogate, a huge int
+        out = _json(mapping, media, total)
     if len(out) <= limit and len(out) <= total:
         return out
     return bounds.fit_fields(out, limit, total)
@@ -78,14 +81,22 @@ def _json(value: Any, media: Path | None, limit: int) -> bytes:
     try:
         out = _dumps(value, None, _OPTIONS)
     except TypeError:
-        return _with_hook(value, media, limit)
+        return _one_line(_with_hook(value, media, limit))
     # Scanning 2 KB for a word costs more than encoding it, so what a glance can rule out is not scanned for; and
     # rfind, because CPython's is more than twice as fast here as `in` (0.4 against 1 µs in 2 KB).
-    if not _is_plain(value) and (
-        (_UNDERSCORE in out and out.rfind(b'_type":') >= 0 and _MARKLIKE.search(out))
-        or (out.rfind(b"null") >= 0 and _has_nonfinite([value]))
+    if _is_plain(value):
+        return out
+    if (_UNDERSCORE in out and out.rfind(b'_type":') >= 0 and _MARKLIKE.search(out)) or (
+        out.rfind(b"null") >= 0 and _has_nonfinite([value])
     ):
-        return _walked(value, media, limit)
+        out = _walked(value, media, limit)
+    return _one_line(out)
+
+
+def _one_line(out: bytes) -> bytes:
+    """Without line breaks, which an `orjson.Fragment` may bring between its tokens."""
+    if _NEWLINE in out or _RETURN in out:
+        return out.replace(b"\n", b" ").replace(b"\r", b" ")
     return out
 
 
@@ -139,7 +150,7 @@ def _shallow(value: Any, media: Path | None, limit: int) -> bytes:
         return _NO_STACK  # a constant: nothing more can be called here
 
 
-_UNDERSCORE = ord("_")
+_UNDERSCORE, _NEWLINE, _RETURN = b"_\n\r"
 _NO_FLOATS = frozenset({str, int, bool, type(None)})
 
 
@@ -150,7 +161,8 @@ def _is_plain(value: Any) -> bool:
     for key, field in value.items():
         cls = type(field)
         if (key < "a" and key[:1] == "_") or not (
-            cls in _NO_FLOATS
+            cls is str
+            or cls in _NO_FLOATS
             or (cls is float and field - field == 0.0)
             or (cls is list and all(type(item) is str for item in field))
         ):

@@ -41,8 +41,8 @@ _alive: weakref.WeakSet[Writer] = weakref.WeakSet()
 class Writer:
     """Appends the lines of one table from this process; any thread, signal handler or child may call.
 
-    `append` returns True when the operating system has the whole line, False when the row is lost:
-    it never raises (outside `faults.strict`), and says through `llmwatch.faults` what was lost.
+    `append` and `write` return True when the operating system has the whole line, False when the row is lost:
+    they never raise (outside `faults.strict`), and say through `llmwatch.faults` what was lost.
     """
 
     _now: Callable[[], int] = staticmethod(clock.now_us)
@@ -81,26 +81,29 @@ class Writer:
         self._refusal: OSError | None = None
         self._after: list[Callable[[], None]] = []
 
-    def append(self, t: str, body: bytes, head: bytes = b"", now: int = 0) -> bool:
-        """Write one line of kind `t`: the envelope and the keys of the JSON object `body`.
-
-        For the hot path: with a `head`, the first of the keys, `body` is what comes after it, which saves a copy;
-        and `now` is the time in microseconds, for a caller that knows it.
-        """
-        lock = self._lock
+    def append(self, t: str, body: bytes) -> bool:
+        """Write one line of kind `t`: the envelope and the keys of the JSON object `body`."""
         if _NEWLINE in body or _RETURN in body:  # only ever white space between tokens, as in an orjson.Fragment
             body = body.replace(b"\n", b" ").replace(b"\r", b" ")
+        return self.write(t, b"", body[1:])
+
+    def write(self, t: str, head: bytes, body: bytes, tail: bytes = b"", now: int = 0) -> bool:
+        """`append` for the hot path: the three together are what follows the brace of an object without line breaks.
+
+        In parts, which spares copies; `now` is the time in microseconds, for a caller that knows it.
+        """
+        lock = self._lock
         try:
             with lock:
                 if self._busy:
                     # A signal handler or __del__ inside an append of this thread: the half-done
                     # line must not be touched, so it writes to a segment of its own.
-                    return self._writer_beside().append(t, body, head, now)
+                    return self._writer_beside().write(t, head, body, tail, now)
                 self._busy = True
                 try:
-                    self._write(t, body, head, now)
+                    self._write(t, head, body, tail, now)
                 except OSError as error:
-                    self._write_elsewhere(error, t, body, head)
+                    self._write_elsewhere(error, t, head, body, tail)
                 except BaseException:
                     self._settle_interrupted()
                     raise
@@ -114,7 +117,7 @@ class Writer:
             self._run_after()
         return True
 
-    def _write(self, t: str, body: bytes, head: bytes, now: int) -> None:
+    def _write(self, t: str, head: bytes, body: bytes, tail: bytes, now: int) -> None:
         if self._mark[2] != self._size:  # an append was interrupted, and the settling of it too
             self._settle_interrupted()
         now = now or self._now()
@@ -124,9 +127,7 @@ class Writer:
             self._ts = now
         seq, size = self._seq, self._size
         prefix = self._prefixes.get(t) or self._make_prefix(t)
-        if not head:
-            body = body[1:]
-        line = b'%b%d,"ts":%d,%b%b\n' % (prefix, seq, self._ts, head, body)
+        line = b"".join((prefix, b'%d,"ts":%d,' % (seq, self._ts), head, body, tail, b"\n"))
         end = size + len(line)
         self._mark = (seq, size, end)
         if end > self._ahead:
@@ -203,7 +204,7 @@ class Writer:
                 self._seq, self._size = seq, start
                 self._cut_back()
 
-    def _write_elsewhere(self, error: OSError, t: str, body: bytes, head: bytes) -> None:
+    def _write_elsewhere(self, error: OSError, t: str, head: bytes, body: bytes, tail: bytes) -> None:
         """Once more in a new segment, when the fault may be with the file; else raises `error`."""
         if error.errno not in _ANOTHER_FILE_MAY_DO or self._fd < 0 or self._size == 0:
             raise error
@@ -213,7 +214,7 @@ class Writer:
         self._next_segment(clock.now_us())
         if self._number == number:
             raise error
-        self._write(t, body, head, 0)
+        self._write(t, head, body, tail, 0)
 
     def _lose(self, error: Exception) -> bool:
         self._run_after()

@@ -81,7 +81,7 @@ class StreamTable:
             row_id, now = clock.stamp()
             limit, total = self._limits
             data = capture.encode_fields(row, media=self._media, limit=limit, total=total)
-            if self._writer.append("row", data + b"}", b'"id":"%b","data":' % row_id.encode(), now):
+            if self._writer.write("row", f'"id":"{row_id}","data":'.encode(), data, b"}", now):
                 return row_id
         except Exception as error:  # noqa: BLE001 - our faults stop here
             faults.report("a row could not be recorded", error, lost=1)
