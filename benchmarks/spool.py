@@ -230,7 +230,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="3 rounds of fewer rows, under 45 s")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a bar is missed")
-    parser.add_argument("--rounds", type=int, help="how many (7, or 3 with --quick)")
+    parser.add_argument("--rounds", type=int, help="how many (15, or 3 with --quick)")
     parser.add_argument("--dir", type=Path, help="where to write (a new temporary directory)")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -239,7 +239,7 @@ def main() -> int:
         child(kind, Path(directory), int(rows), Path(out))
         return 0
     scale = 2 if given.quick else 1
-    rounds = given.rounds or (3 if given.quick else 7)
+    rounds = given.rounds or (3 if given.quick else 15)
     with tempfile.TemporaryDirectory(dir=given.dir) as directory:
         figures = run(rounds, {kind: n // scale for kind, n in ROWS.items()}, Path(directory))
     show(figures)
