@@ -332,8 +332,8 @@ def test_credentials_are_not_recorded():
     with pytest.raises(ValueError, match="bad key"):
         call("sk-" + "a" * 40, text="Bearer " + "b" * 40)
     stored = json.dumps([dict(row) for row in call.rows()], default=str)
-    assert "aaaa" not in stored
-    assert "bbbb" not in stored
+    assert "a" * 9 not in stored  # an id may have four of them
+    assert "b" * 9 not in stored
 
 
 def test_usage_of_an_answer_reaches_the_columns_of_calls():
