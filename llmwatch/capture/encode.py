@@ -81,7 +81,7 @@ def _json(value: Any, media: Path | None, limit: int) -> bytes:
     try:
         out = _dumps(value, None, _OPTIONS)
     except TypeError:
-        return _one_line(_with_hook(value, media, limit))
+        return one_line(_with_hook(value, media, limit))
     # Scanning 2 KB for a word costs more than encoding it, so what a glance can rule out is not scanned for; and
     # rfind, because CPython's is more than twice as fast here as `in` (0.4 against 1 µs in 2 KB).
     if _is_plain(value):
@@ -90,11 +90,11 @@ def _json(value: Any, media: Path | None, limit: int) -> bytes:
         out.rfind(b"null") >= 0 and _has_nonfinite([value])
     ):
         out = _walked(value, media, limit)
-    return _one_line(out)
+    return one_line(out)
 
 
-def _one_line(out: bytes) -> bytes:
-    """Without line breaks, which an `orjson.Fragment` may bring between its tokens."""
+def one_line(out: bytes) -> bytes:
+    """JSON without line breaks, which an `orjson.Fragment` may bring between its tokens."""
     if _NEWLINE in out or _RETURN in out:
         return out.replace(b"\n", b" ").replace(b"\r", b" ")
     return out

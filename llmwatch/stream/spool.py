@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from llmwatch import clock, faults
+from llmwatch.capture.encode import one_line
 from llmwatch.store import EVENTS, Project
 from llmwatch.stream import fork, segments
 
@@ -31,7 +32,6 @@ _DEMAND_S = 10.0  # between calls for the worker
 _ANOTHER_FILE_MAY_DO = frozenset(
     {errno.EBADF, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EINVAL, errno.ESPIPE}
 )
-_NEWLINE, _RETURN = b"\n\r"
 _ZEROS = bytes(segments.AHEAD)
 
 
@@ -83,14 +83,12 @@ class Writer:
 
     def append(self, t: str, body: bytes) -> bool:
         """Write one line of kind `t`: the envelope and the keys of the JSON object `body`."""
-        if _NEWLINE in body or _RETURN in body:  # only ever white space between tokens, as in an orjson.Fragment
-            body = body.replace(b"\n", b" ").replace(b"\r", b" ")
-        return self.write(t, b"", body[1:])
+        return self.write(t, b"", one_line(body)[1:])
 
     def write(self, t: str, head: bytes, body: bytes, tail: bytes = b"", now: int = 0) -> bool:
-        """`append` for the hot path: the three together are what follows the brace of an object without line breaks.
+        """As `append`, with the object in three parts and without its opening brace, which spares the hot path copies.
 
-        In parts, which spares copies; `now` is the time in microseconds, for a caller that knows it.
+        There must be no line break in it. `now` is the time in microseconds, for a caller that knows it.
         """
         lock = self._lock
         try:

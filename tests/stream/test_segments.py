@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -142,6 +143,18 @@ def whole_lines(segment: segments.Segment, start: int = 0, most: int = 1 << 20) 
 def test_zeros_ahead_are_no_bytes_of_a_segment(tmp_path: Path, content: bytes) -> None:
     assert a_segment(tmp_path / "a", content + ZEROS).size() == len(content)
     assert a_segment(tmp_path / "b", content).size() == len(content)
+
+
+def test_where_no_descriptor_is_to_be_had_the_size_of_the_file_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = a_segment(tmp_path, ONE)
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert segment.size() == len(ONE)
 
 
 def test_the_zeros_of_a_killed_writer_are_cut_off_by_who_takes_its_segment(tmp_path: Path) -> None:
