@@ -209,11 +209,12 @@ def collect():
 def compact(store, what, count, prompt):
     """Records `count` calls of A or B as the others do, then times their way into the lake.
 
-    A worker lives for as long as there is something to do: as the tracers are, it is warm, by one compaction.
+    A worker lives for as long as there is something to do, and keeps its database open while it is busy: as the
+    tracers are, it is warm, by one compaction.
     """
-    from llmwatch import settings
     from llmwatch.store import open_store
     from llmwatch.stream import compact as compacting
+    from llmwatch.stream.duck import Workbench
 
     os.environ["LLMWATCH_STORE"] = store
     tracer = Llmwatch()
@@ -221,11 +222,12 @@ def compact(store, what, count, prompt):
     project = open_store(store).project("local", "demo")
     for _ in range(100):
         work(prompt)
-    compacting.compact(project, "traces", settings=settings.current(), seal=True)
+    bench = Workbench()
+    compacting.compact(project, "traces", seal=True, bench=bench)
     for _ in range(int(count)):
         work(prompt)
     spent = time.process_time()
-    done = compacting.compact(project, "traces", settings=settings.current(), seal=True)
+    done = compacting.compact(project, "traces", seal=True, bench=bench)
     print(done.rows, time.process_time() - spent)
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from llmwatch import settings as _settings
 from llmwatch.store import EVENTS, Project
 from llmwatch.stream import pieces, quarantine, steps
 from llmwatch.stream.columns import LINE_VERSION, Column, fixed, grown, quoted
-from llmwatch.stream.duck import connect, good, key_types, lake_columns, read_files, read_lines
+from llmwatch.stream.duck import Workbench, good, key_types, lake_columns, read_files, read_lines
 from llmwatch.stream.lake import Lake, NewFile, locked
 from llmwatch.stream.segments import Segment, list_segments, take
 from llmwatch.stream.snapshot import DataFile
@@ -47,11 +47,17 @@ class CompactReport:
 
 
 def compact(
-    project: Project, table: str, *, settings: Settings | None = None, seal: bool = False
+    project: Project,
+    table: str,
+    *,
+    settings: Settings | None = None,
+    seal: bool = False,
+    bench: Workbench | None = None,
 ) -> CompactReport:
     """Move every sealed segment of `table` into its lake. `busy` when another process is at it.
 
-    `seal=True` first seals this process's own segment, so that all it wrote is moved.
+    `seal=True` first seals this process's own segment, so that all it wrote is moved. Who compacts often brings a
+    `bench`, and closes it.
     """
     del settings
     if seal:
@@ -59,11 +65,14 @@ def compact(
 
         spool.writer(project, table, _settings.current()).rotate()
     report = CompactReport(table)
-    with locked(project, table) as mine:
+    with (
+        nullcontext(bench) if bench else closing(Workbench()) as bench,
+        locked(project, table) as mine,
+    ):
         if not mine:
             report.busy = True
             return report
-        compaction = _Compaction(project, table, report)
+        compaction = _Compaction(project, table, report, bench)
         while compaction.batch():
             pass
         compaction.delete_committed()
@@ -72,8 +81,10 @@ def compact(
 
 
 class _Compaction:
-    def __init__(self, project: Project, table: str, report: CompactReport) -> None:
-        self.project, self.table, self.report = project, table, report
+    def __init__(
+        self, project: Project, table: str, report: CompactReport, bench: Workbench
+    ) -> None:
+        self.project, self.table, self.report, self.bench = project, table, report, bench
         self.spool = project.spool(table)
         self.events = table == EVENTS
         self.lake = Lake(project, table)
@@ -84,7 +95,7 @@ class _Compaction:
             segments = self._take(held)
             if not segments:
                 return False
-            with connect(temporary=self.project.temporary, threads=1) as connection:
+            with self.bench.cleared(self.project.temporary) as connection:
                 segments = self._read(connection, segments)
                 if not segments:
                     return False
@@ -138,13 +149,13 @@ class _Compaction:
         self, connection: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Sequence[Column]
     ) -> None:
         try:
-            connection.execute(f"CREATE TABLE batch AS SELECT * FROM {read_lines(files, columns)}")
+            connection.execute(f"CREATE TEMP TABLE batch AS SELECT * FROM {read_lines(files, columns)}")
         except _duckdb_errors() as error:
             # lines that no row can be so long as, or bytes that DuckDB gives up on: sort them out one by one
             logger.warning("%s: DuckDB cannot read the spool (%s); reading it line by line", self.spool, error)
             copies = [quarantine.readable_copy(file, self.project.temporary) for file in files]
             names = {str(copy): str(file) for copy, file in zip(copies, files, strict=True)}
-            connection.execute(f"CREATE TABLE batch AS SELECT * FROM {read_lines(copies, columns)}")
+            connection.execute(f"CREATE TEMP TABLE batch AS SELECT * FROM {read_lines(copies, columns)}")
             for copy, file in names.items():
                 connection.execute("UPDATE batch SET filename = ? WHERE filename = ?", [file, copy])
                 self.report.bad_lines += quarantine.keep_bad_lines(self.project, self.table, file)
@@ -155,7 +166,7 @@ class _Compaction:
         if not self.events:
             columns = grown(columns, key_types(connection, "batch"))
         self.lake.grow(columns)
-        connection.execute(f"CREATE VIEW shaped AS SELECT {lake_columns(columns)} FROM batch")
+        connection.execute(f"CREATE TEMP VIEW shaped AS SELECT {lake_columns(columns)} FROM batch")
         steps.reached("compact.before-write")
         if not self.events and _has_pieces(connection):
             waiting = self.lake.snapshot.pieces
@@ -185,12 +196,12 @@ class _Compaction:
     ) -> list[NewFile]:
         """Put pieces of this batch and those that waited together; what is not settled waits on."""
         names = ", ".join(quoted(column.name) for column in columns)
-        connection.execute("CREATE TABLE lines AS FROM shaped")
+        connection.execute("CREATE TEMP TABLE lines AS FROM shaped")
         if waiting:
             connection.execute(f"INSERT INTO lines BY NAME SELECT * FROM {read_files(waiting)}")
-        connection.execute("CREATE TABLE spoken AS SELECT DISTINCT id FROM lines WHERE t IS NOT NULL")
-        connection.execute(f"CREATE TABLE pieces AS SELECT {names} FROM lines SEMI JOIN spoken USING (id)")
-        connection.execute(f"CREATE TABLE done AS {pieces.settled('pieces')}")
+        connection.execute("CREATE TEMP TABLE spoken AS SELECT DISTINCT id FROM lines WHERE t IS NOT NULL")
+        connection.execute(f"CREATE TEMP TABLE pieces AS SELECT {names} FROM lines SEMI JOIN spoken USING (id)")
+        connection.execute(f"CREATE TEMP TABLE done AS {pieces.settled('pieces')}")
         together = pieces.merged("(FROM pieces SEMI JOIN done USING (id))", columns)
         rows = self.lake.write(
             connection,

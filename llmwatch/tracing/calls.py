@@ -14,8 +14,9 @@ from llmwatch.tracing import recorder as recording
 from llmwatch.tracing.context import NOTHING, frame
 from llmwatch.tracing.plan import Plan
 from llmwatch.tracing.recorder import Recorder
-from llmwatch.tracing.redact import REDACTED
+from llmwatch.tracing.redact import LONG, REDACTED, may_hold_secret
 from llmwatch.tracing.row import Row
+from llmwatch.tracing.writing import all_texts
 
 UNSAMPLED: Any = False
 _new: Any = object.__new__
@@ -95,6 +96,7 @@ def _find_parent(row: Row, stack: list[Any]) -> None:
     row.trace_id, row.parent_id = parent.trace_id, parent.id
     row.writer = plan.writer
     if isinstance(parent, Row):
+        row._clean = parent._clean
         if parent.recorder is recorder:
             row.writer = parent.writer
         if around is None:  # resumed outside the blocks that its caller ran in
@@ -103,7 +105,7 @@ def _find_parent(row: Row, stack: list[Any]) -> None:
     row._frame = around or NOTHING
 
 
-def _take_inputs(  # noqa: C901 - one function: each call inside costs 1% of a traced call
+def _take_inputs(  # noqa: C901, PLR0912 - one function: each call inside costs 1% of a traced call
     row: Row, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> None:
     plan, recorder = row.plan, row.recorder
@@ -116,21 +118,34 @@ def _take_inputs(  # noqa: C901 - one function: each call inside costs 1% of a t
     if process is not None or recorder.preprocess is not None:
         bound = writing.processed(plan, bound, process, recorder.preprocess)
         plain = False
-    chars = 0
-    texts = True
+    chars = size = 0
+    texts, as_they_are, unseen = True, plain and plan.shows_texts, ""
     for name, value in bound.items():
         kind = type(value)
         if kind is str:
             chars += len(value)
+            if len(value) < LONG:
+                unseen += value
+            elif as_they_are and value is not row._clean:  # one prompt goes through most of a trace
+                as_they_are = len(value) <= recorder.short and not may_hold_secret(value)
+                row._clean = value if as_they_are else row._clean
         elif kind is list:
-            texts = texts and writing.all_texts(value)
+            texts = texts and all_texts(value)
+            if texts and as_they_are:
+                bound[name] = value.copy()
+                joined = "".join(value)
+                unseen += joined
+                size += len(value) + len(joined)
             if name == "messages":
                 chars += writing.chars_of_messages(value)
         elif kind not in _HARMLESS:
             texts = False
     row._prompt_chars = chars
+    if texts and as_they_are and chars + size <= recorder.short:
+        row._inputs, row._unseen = bound, unseen
+        return
     data = (encode_texts(bound, recorder.limit) if texts else None) or recorder.encode_fields(bound)
-    row._inputs, row._plain = data, plain and texts  # its secrets are taken out when it is written
+    row._inputs, row._unseen, row._plain = data, None, plain and texts
 
 
 def _take(row: Row, given: Mapping[str, Any]) -> None:

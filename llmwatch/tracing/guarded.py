@@ -9,7 +9,7 @@ from copy import copy
 from dataclasses import is_dataclass
 from typing import Any, NoReturn
 
-from llmwatch.tracing import calls, guarded_streams
+from llmwatch.tracing import calls, guarded_streams, writing
 from llmwatch.tracing import recorder as recording
 from llmwatch.tracing.guarded_texts import Arguments, mapped_arguments
 from llmwatch.tracing.guardrails import (
@@ -180,7 +180,7 @@ def _record_inputs(row: Row | None, args: tuple[Any, ...], kwargs: Mapping[str, 
     calls._take_inputs(row, args, kwargs)
     row._args, row._kwargs = args, kwargs
     if row._eager:
-        text = row.plan.redactor.json(row._inputs, plain=False)
+        text = writing.inputs_json(row)
         row.writer.append("patch", b'{"id":"%b","inputs":%b}' % (row.id.encode(), text))
 
 

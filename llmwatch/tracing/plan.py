@@ -9,6 +9,7 @@ from typing import Any
 from orjson import Fragment
 
 from llmwatch import capture
+from llmwatch.capture.keys import escape_key
 from llmwatch.tracing.arguments import Binder
 from llmwatch.tracing.guardrails import name_of
 from llmwatch.tracing.options import Options
@@ -34,6 +35,7 @@ class Plan:
         "rendered_attributes",
         "secret",
         "short_columns",
+        "shows_texts",
         "table",
         "waiting",
         "writer",
@@ -46,7 +48,7 @@ class Plan:
         self.redactor = self._own_redactor = Redactor(options.redact)
         self.name = options.name or _name(function, method=self.binder.owner)
         self.table = options.table or "traces"
-        self.secret = self.redactor.named(self.binder.names)
+        self._note_rules()
         self.known = frozenset(self.binder.names) if self.binder.takes_rest is None else frozenset()
         self.attributes = _attributes(options, flavour)
         self.rendered_attributes = Fragment(capture.encode(self.attributes))
@@ -59,7 +61,13 @@ class Plan:
     def redact_also(self, rules: Sequence[str]) -> None:
         """From now on redact these besides what the op itself says."""
         self.redactor = self._own_redactor.with_rules(rules)
-        self.secret = self.redactor.named(self.binder.names)
+        self._note_rules()
+
+    def _note_rules(self) -> None:
+        names = self.binder.names
+        self.secret = self.redactor.named(names)
+        # Whether its arguments, where they are texts, may be written as they are when no secret is in them.
+        self.shows_texts = not self.redactor.always and all(n == escape_key(n) for n in names)
 
     def columns_for(self, op_name: str) -> dict[str, str]:
         kind = self.options.kind

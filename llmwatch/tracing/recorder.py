@@ -30,6 +30,7 @@ class Recorder:
         self.board_url = BOARD_URL
         self.media = project.media
         self.limit = settings.field_limit_kb << 10
+        self.short = self.limit // 8  # characters that are surely fewer bytes than the limit, as JSON too
         self.total = settings.row_limit_kb << 10
         self.row_class: type[Row] = row_class()
         self.stack: ContextVar[list[Any]] = call_context._call_stack

@@ -40,7 +40,9 @@ class Row:
     _before: list[Any]
     _args: tuple[Any, ...] = ()
     _kwargs: Mapping[str, Any] = {}
-    _inputs: bytes = b"{}"
+    _inputs: bytes | dict[str, Any] = b"{}"  # JSON; or the arguments themselves, when nothing can change them
+    _unseen: str | None = None  # of those, the texts in which a secret is still to be looked for
+    _clean: str | None = None  # the last long text of the trace in which none was found
     _plain = False  # whether `_inputs` hold texts only, under names known to be harmless
     _prompt_chars = 0
     _frame: Frame

@@ -11,8 +11,10 @@ from orjson import Fragment, dumps
 from llmwatch import capture, clock, faults
 from llmwatch.tracing import failures, naming, unfinished, usage
 from llmwatch.tracing.plan import Plan
+from llmwatch.tracing.redact import LONG, may_hold_secret
 from llmwatch.tracing.row import Row
 
+_SOON_NS = 1_000_000_000  # a call that took less ends now, as far as its spool is concerned
 _PLAIN = frozenset({str, int, float, bool, type(None), list, tuple})
 
 
@@ -29,50 +31,82 @@ def write_end(  # noqa: C901, PLR0912 - one function: each call inside costs 1% 
     else:
         row._ended_us = clock.now_us()
         passed = (row._ended_us - row._started_us) * 1000
-    plan = row.plan
-    if error is None:
-        ended: dict[str, Any] = {"status": "success"}
-    else:
-        kind, row.exception = failures.describe(error, plan.redactor)
-        ended = {"status": "error", "exception_type": kind, "exception": row.exception}
-    ended["ended_at"] = row._ended_us
-    ended["latency_ms"] = passed // 1000 / 1000
+    plan, recorder = row.plan, row.recorder
     process = plan.op["postprocess_output"]
-    if process is not None or row.recorder.postprocess is not None:
-        output = processed(plan, output, process, row.recorder.postprocess)
+    if process is not None or recorder.postprocess is not None:
+        output = processed(plan, output, process, recorder.postprocess)
     form = type(output)
-    if form is str and row._kept is None:
-        ended["output_chars"] = len(output)
-    else:
-        ended |= _about(row, output)
+    about = None if form is str and row._kept is None else _about(row, output)
+    if error is not None:
+        kind, row.exception = failures.describe(error, plan.redactor)
     if row._keep:
         row.output = output
     if (handler := plan.op["_on_finish_handler"]) is not None:
         with faults.contained(f"the finish handler of {plan.name} failed"):
             handler(row, output, error)
-    texts = form is str or (form is list and all_texts(output))
-    data = (capture.encode_texts(output, row.recorder.limit) if texts else None) or (
-        row.recorder.encode(output)
-    )
-    if row._eager:
-        data = plan.redactor.json(data, plain=texts)
+    said: str | None = None  # the texts of the output, when it is nothing else
+    if row._unseen is not None and not (row._held or row._eager):
+        if form is str:
+            said = output if output is not row._clean else ""
+        elif form is list and len(output) <= recorder.short and all_texts(output):
+            said = "".join(output)
+        elif output is None:
+            said = ""
+    columns = _columns(row)  # only now: a handler may have named the row, or put it in a thread
+    columns["status"] = "success" if error is None else "error"
+    columns["ended_at"] = row._ended_us
+    columns["latency_ms"] = passed // 1000 / 1000
+    if form is str:
+        columns["output_chars"] = len(output)
+    if about:
+        columns |= about
+    if error is not None:
+        columns["exception_type"], columns["exception"] = kind, row.exception
+    if (
+        said is not None
+        and len(said) <= recorder.short
+        and not may_hold_secret(row._unseen + said)  # type: ignore[operator]
+    ):
+        columns["inputs"], columns["output"] = row._inputs, output
+        if len(said) >= LONG and said is output and isinstance(row._parent, Row):
+            row._parent._clean = output  # which may well return it too
     else:
-        row._inputs, data = plan.redactor.pair(row._inputs, data, plain=texts and row._plain)
-    columns = _columns(row) | ended  # only now: a handler may have named the row, or put it in a thread
+        _show(row, columns, output)
     if row._held:
-        row._release = lambda: _write(row, columns, data)
+        row._release = lambda: _write(row, columns)
         unfinished.add(row, row._release)
     else:
-        _write(row, columns, data)
+        _write(row, columns, row._ended_us if passed < _SOON_NS else 0)
 
 
-def _about(row: Row, output: Any) -> dict[str, Any]:
-    """What the output says of itself: its length, or the model and the tokens it took."""
+def _about(row: Row, output: Any) -> dict[str, Any] | None:
+    """The model that an output names, and the tokens it took."""
     if type(output) not in _PLAIN:
         return usage.columns(row, output)
     if row._kept:
         usage.roll_up(row)
-    return {"output_chars": len(output)} if type(output) is str else {}
+    return None
+
+
+def _show(row: Row, columns: dict[str, Any], output: Any) -> None:
+    """The inputs and the output as JSON, their secrets taken out."""
+    texts = type(output) is str or (type(output) is list and all_texts(output))
+    data = (capture.encode_texts(output, row.recorder.limit) if texts else None) or (
+        row.recorder.encode(output)
+    )
+    if not row._eager:
+        clean = row._unseen is not None and not may_hold_secret(row._unseen)
+        columns["inputs"] = row._inputs if clean else Fragment(inputs_json(row))
+    columns["output"] = Fragment(row.plan.redactor.json(data, plain=texts))
+
+
+def inputs_json(row: Row) -> bytes:
+    """The inputs without their secrets."""
+    data, recorder = row._inputs, row.recorder
+    if isinstance(data, bytes):
+        return row.plan.redactor.json(data, plain=row._plain)
+    data = capture.encode_texts(data, recorder.limit) or recorder.encode_fields(data)
+    return row.plan.redactor.json(data, plain=True)
 
 
 def processed(plan: Plan, value: Any, *steps: Callable[[Any], Any] | None) -> Any:
@@ -105,7 +139,7 @@ def _columns(row: Row) -> dict[str, Any]:
     if row._frame.columns:
         columns |= row._frame.columns
     if row.thread_id is not None:
-        columns["session_id"], columns["turn_id"] = row.thread_id, row.turn_id
+        columns["session_id"], columns["turn_id"] = str(row.thread_id), row.turn_id
     if name := row._given_name or plan.options.call_display_name:
         columns["display_name"] = _display_name(row, name)
     if row._prompt_chars:
@@ -122,20 +156,18 @@ def _display_name(row: Row, name: Any) -> Any:
         except Exception as error:  # noqa: BLE001 - the user's naming; the call itself must go on
             faults.report(f"call_display_name of {row.plan.name} failed", error)
             row._given_name = name = row.plan.name
-    return name
+    return str(name)
 
 
-def _write(row: Row, columns: dict[str, Any], output: bytes) -> None:
+def _write(row: Row, columns: dict[str, Any], now: int = 0) -> None:
     row._written = True
     if row._release is not None:
         unfinished.remove(row)
-    if not row._eager:
-        columns["inputs"] = Fragment(row._inputs)
-    columns["output"] = Fragment(output)
     columns["attributes"] = _attributes(row)
     if row._summary is not None:
         columns["summary"] = Fragment(row.recorder.encode(row._summary))
-    row.writer.append("end" if row._eager else "row", _rendered(columns))
+    kind = "end" if row._eager else "row"
+    row.writer.write(kind, b"", _rendered(row, columns)[1:], now=now)
 
 
 def _attributes(row: Row) -> Fragment:
@@ -162,9 +194,9 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def write_start(row: Row) -> None:
     columns = _columns(row)
-    columns["inputs"] = Fragment(row.plan.redactor.json(row._inputs, plain=row._plain))
+    columns["inputs"] = Fragment(inputs_json(row))
     columns["attributes"] = _attributes(row)
-    row.writer.append("start", _rendered(columns))
+    row.writer.append("start", _rendered(row, columns))
 
 
 def patch_attributes(row: Row) -> None:
@@ -184,11 +216,11 @@ def chars_of_messages(messages: list[Any]) -> int:
     return sum(len(text) for text in contents if type(text) is str)
 
 
-def _rendered(columns: dict[str, Any]) -> bytes:
+def _rendered(row: Row, columns: dict[str, Any]) -> bytes:
     try:
         return dumps(columns)
     except TypeError:  # a lone surrogate, a huge int
         for name, value in columns.items():
             if type(value) is not Fragment:
-                columns[name] = Fragment(capture.encode(value))
+                columns[name] = Fragment(row.recorder.encode(value))
         return dumps(columns)

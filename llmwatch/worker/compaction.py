@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmwatch import faults
 from llmwatch.stream import segments
+from llmwatch.stream.duck import Workbench
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _SWEEP_EVERY_S = 3600.0
 _LONGEST_WAIT_S = 600.0
+_KEPT_OPEN_S = 10.0
+"""A worker that is busy keeps its database and its memory; one that has time gives both back."""
 
 
 class Backoff:
@@ -48,6 +51,7 @@ class Compaction:
     def __init__(self) -> None:
         self._next = 0.0
         self._backoff = Backoff()
+        self._bench = Workbench()
 
     def tick(self, store: Store, settings: Settings) -> bool:
         if time.monotonic() < self._next:
@@ -56,6 +60,7 @@ class Compaction:
         for project in store.projects():
             for table in project.all_tables():
                 worked |= self._table(project, table, settings)
+        self._bench.close_unused(for_s=_KEPT_OPEN_S)
         self._next = time.monotonic() + settings.compact_every_s
         return worked
 
@@ -65,17 +70,26 @@ class Compaction:
             return False
         return self._backoff.attempt(
             f"{project.id}/{table}",
-            lambda: compact_and_merge(project, table, settings),
+            lambda: compact_and_merge(project, table, settings, self._bench),
             f"table {table} of {project.id} could not be compacted. Its rows are kept and can be read, in "
             f"{spool}; it is tried again later. `llmwatch doctor` says more",
         )
 
 
-def compact_and_merge(project: Project, table: str, settings: Settings) -> bool:
+    def stop(self) -> None:
+        self._bench.close()
+
+    def finish(self, _store: Store, _settings: Settings) -> None:
+        self._bench.close()
+
+
+def compact_and_merge(
+    project: Project, table: str, settings: Settings, bench: Workbench | None = None
+) -> bool:
     """Compact one table; True when rows were moved."""
     from llmwatch.stream import compact, merge
 
-    report = compact.compact(project, table, settings=settings)
+    report = compact.compact(project, table, settings=settings, bench=bench)
     if report.small_files:
         merge.merge_small(project, table, settings=settings)
     return bool(report.rows)
