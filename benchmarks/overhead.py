@@ -30,6 +30,7 @@ PROMPT_A = "How do I reset the key of my account???x"
 PROMPT_B = (
     "The key of an account is reset on its security page, by its owner or an administrator. " * 25
 )[:2000]
+SPANS = {"A": 1, "B": 3}
 TRACERS = ("none", "llmwatch", "weave", "otel")
 LIMITS = {"durable": {"otel": 0.3, "weave": 1 / 30}, "compacted": {"otel": 0.6, "weave": 1 / 15}}
 
@@ -153,22 +154,23 @@ def measure(scratch: Path, *, quick: bool) -> list[str]:
         for one in children:  # warm caches, first segments, published ops
             one.ask("run", "A", 100), one.ask("run", "B", 100)
         sent = {one.name: 400 for one in children}
-        results: dict[str, dict[str, dict[str, float]]] = {}
+        results: dict[str, dict[str, list[dict[str, float]]]] = {}
+        spent: dict[str, list[float]] = {"A": [], "B": []}
         for what in "AB":
             runs: dict[str, list[dict[str, float]]] = {name: [] for name in TRACERS}
-            for _ in range(blocks):
+            worker = Worker(scratch / f"compacted-{what}", what)
+            for turn in range(blocks):
                 for one in children:
                     runs[one.name].append(one.ask("run", what, size))
-                    sent[one.name] += size * (1 if what == "A" else 3)
-            results[what] = {
-                name: {key: median(run[key] for run in found) for key in found[0]}
-                for name, found in runs.items()
-            }
+                    sent[one.name] += size * SPANS[what]
+                if turn % 5 == 4:
+                    spent[what].append(worker.compact(blocks * size))
+            worker.close()
+            results[what] = runs
         delivered = {one.name: one.ask("finish", "A", 0)["delivered"] for one in children}
         delivered["otel"] = collector.count()
-        for what, prompt in (("A", PROMPT_A), ("B", PROMPT_B)):
-            spent = compaction(scratch / f"compacted-{what}", what, blocks * size, prompt)
-            missed += report(what, results[what], spent)
+        for what in "AB":
+            missed += report(what, results[what], median(spent[what]))
         print("\nrows delivered (of sent)")
         for name in TRACERS[1:]:
             print(f"  {name:<10}{delivered[name]:>9} of {sent[name]}")
@@ -180,49 +182,68 @@ def measure(scratch: Path, *, quick: bool) -> list[str]:
     return missed
 
 
-def report(what: str, found: dict[str, dict[str, float]], spent: float) -> list[str]:
+def report(what: str, runs: dict[str, list[dict[str, float]]], spent: float) -> list[str]:
+    """Medians over the turns; a ratio is the median of the turns' own ratios, as this machine may change its speed."""
     title = {
         "A": "A: a flat call, 40 characters",
         "B": "B: a RAG trace, three spans, 2,000 characters",
     }
-    base = found["none"]
-    print(f"\n{title[what]} (µs a call, the function's own {base['caller']:.1f} taken off)")
+    own = median(run["caller"] for run in runs["none"])
+    print(f"\n{title[what]} (µs a call, the function's own {own:.1f} taken off)")
     print(f"  {'':<10}{'caller CPU':>12}{'total CPU':>12}{'wall':>12}")
-    cost = {}
     for name in TRACERS[1:]:
-        cost[name] = {key: found[name][key] - base[key] for key in base}
-        print(
-            f"  {name:<10}"
-            + "".join(f"{cost[name][key]:>12.1f}" for key in ("caller", "total", "wall"))
-        )
+        figures = (median(_cost(runs, name, key)) for key in ("caller", "total", "wall"))
+        print(f"  {name:<10}" + "".join(f"{figure:>12.1f}" for figure in figures))
+    print(f"  compaction{spent:>12.1f} µs a call, {spent / SPANS[what]:.1f} a row")
     missed = []
-    ours = cost["llmwatch"]["total"]
-    for stage, us in (("durable", ours), ("compacted", ours + spent)):
+    for stage, more in (("durable", 0.0), ("compacted", spent)):
+        ours = [us + more for us in _cost(runs, "llmwatch", "total")]
         for peer, limit in LIMITS[stage].items():
-            ratio = us / cost[peer]["total"]
+            theirs = _cost(runs, peer, "total")
+            ratio = median(us / other for us, other in zip(ours, theirs, strict=True))
             verdict = "ok" if ratio <= limit else "MISSED"
             print(
-                f"  {stage:<10}{us:>8.1f} µs = {ratio:.3f} of {peer} (at most {limit:.3f}) {verdict}"
+                f"  {stage:<10}{median(ours):>8.1f} µs = {ratio:.3f} of {peer}, 1/{1 / ratio:.1f} "
+                f"(at most {limit:.3f}) {verdict}"
             )
             if ratio > limit:
                 missed.append(f"{what}, {stage}: {ratio:.3f} of {peer}, more than {limit:.3f}")
     return missed
 
 
-def compaction(store: Path, what: str, count: int, prompt: str) -> float:
-    """The CPU that moving the rows of one call to the lake takes, in µs, in a worker's process."""
-    program = [sys.executable, str(Path(__file__).with_name("overhead_tracers.py")), "compact"]
-    done = subprocess.run(
-        [*program, str(store), what, str(count), prompt],
-        env={**os.environ, "LLMWATCH_WORKER": "false"},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    rows, seconds = done.stdout.split()
-    assert int(rows) == count * (1 if what == "A" else 3), "not every row came to the lake"
-    print(f"\ncompaction of {what}: {rows} rows, {float(seconds) * 1e6 / int(rows):.1f} µs of CPU a row")
-    return float(seconds) * 1e6 / count
+def _cost(runs: dict[str, list[dict[str, float]]], name: str, key: str) -> list[float]:
+    """What a tracer took in each turn, without the function itself."""
+    return [run[key] - none[key] for run, none in zip(runs[name], runs["none"], strict=True)]
+
+
+class Worker:
+    """A process that records calls and then moves their rows to the lake, of which it tells the CPU."""
+
+    def __init__(self, store: Path, what: str) -> None:
+        self.what = what
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("overhead_tracers.py")), "compact", str(store)],
+            env={**os.environ, "LLMWATCH_WORKER": "false", "LLMWATCH_STORE": str(store)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(self.process.pid, {0})
+        self.compact(100)  # as the tracers, it is warm
+
+    def compact(self, calls: int) -> float:
+        """The CPU of it in µs a call."""
+        prompt = {"A": PROMPT_A, "B": PROMPT_B}[self.what]
+        self.process.stdin.write(json.dumps([self.what, calls, prompt]) + "\n")
+        self.process.stdin.flush()
+        rows, seconds = json.loads(self.process.stdout.readline())
+        assert rows == calls * SPANS[self.what], "not every row came to the lake"
+        return seconds * 1e6 / calls
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def pace(one: Child, scratch: Path, count: int) -> list[str]:

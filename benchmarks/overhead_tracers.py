@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -206,29 +207,25 @@ def collect():
     server.serve_forever()
 
 
-def compact(store, what, count, prompt):
-    """Records `count` calls of A or B as the others do, then times their way into the lake.
+def compact(store):
+    """Records calls of A or B as the others do, then times their way into the lake.
 
-    A worker lives for as long as there is something to do, and keeps its database open while it is busy: as the
-    tracers are, it is warm, by one compaction.
+    A worker lives for as long as there is something to do, and keeps its database open while it is busy.
     """
     from llmwatch.store import open_store
     from llmwatch.stream import compact as compacting
     from llmwatch.stream.duck import Workbench
 
-    os.environ["LLMWATCH_STORE"] = store
-    tracer = Llmwatch()
-    work = tracer.flat if what == "A" else tracer.rag
+    tracer, bench = Llmwatch(), Workbench()
     project = open_store(store).project("local", "demo")
-    for _ in range(100):
-        work(prompt)
-    bench = Workbench()
-    compacting.compact(project, "traces", seal=True, bench=bench)
-    for _ in range(int(count)):
-        work(prompt)
-    spent = time.process_time()
-    done = compacting.compact(project, "traces", seal=True, bench=bench)
-    print(done.rows, time.process_time() - spent)
+    for line in sys.stdin:
+        what, calls, prompt = json.loads(line)
+        work = tracer.flat if what == "A" else tracer.rag
+        for _ in range(calls):
+            work(prompt)
+        spent = time.process_time()
+        done = compacting.compact(project, "traces", seal=True, bench=bench)
+        print(json.dumps([done.rows, time.process_time() - spent]), flush=True)
 
 
 def busy(store):

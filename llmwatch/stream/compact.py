@@ -66,13 +66,13 @@ def compact(
         spool.writer(project, table, _settings.current()).rotate()
     report = CompactReport(table)
     with (
-        nullcontext(bench) if bench else closing(Workbench()) as bench,
+        nullcontext(bench) if bench else closing(Workbench()) as database,
         locked(project, table) as mine,
     ):
         if not mine:
             report.busy = True
             return report
-        compaction = _Compaction(project, table, report, bench)
+        compaction = _Compaction(project, table, report, database)
         while compaction.batch():
             pass
         compaction.delete_committed()

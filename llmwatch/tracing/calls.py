@@ -1,4 +1,4 @@
-"""The two ends of a traced call: `begin` before the function runs, `complete` or `fail` after."""
+"""The two ends of a traced call: `begin` before the function runs, `finish` after."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from llmwatch.tracing import naming, writing
 from llmwatch.tracing import recorder as recording
 from llmwatch.tracing.context import NOTHING, frame
 from llmwatch.tracing.plan import Plan
-from llmwatch.tracing.recorder import Recorder
 from llmwatch.tracing.redact import LONG, REDACTED, may_hold_secret
 from llmwatch.tracing.row import Row
 from llmwatch.tracing.writing import all_texts
 
+finish = writing.finish
 UNSAMPLED: Any = False
 _new: Any = object.__new__
 _HARMLESS = frozenset({int, bool, type(None)})
 
 
-def begin(
+def begin(  # noqa: C901 - one function: each call inside costs 1% of a traced call
     plan: Plan,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
@@ -46,46 +46,34 @@ def begin(
     if not stack and (rate := op["tracing_sample_rate"]) < 1 and random() >= rate:  # noqa: S311
         return UNSAMPLED  # type: ignore[no-any-return]
     try:
-        return _begin(plan, recorder, stack, args, kwargs, given, push)
+        if plan.recorder is not recorder:
+            naming.start(plan, recorder)
+        row: Row = _new(recorder.row_class)  # no call of its __init__, which would do nothing
+        row.plan, row.recorder = plan, recorder
+        row.id, row._started_us = clock.stamp()
+        row._args, row._kwargs, row._before = args, kwargs, stack
+        row._attrs = recorder.attributes.get()
+        if stack:
+            _find_parent(row, stack)
+        else:
+            row.trace_id, row.writer = row.id, plan.writer
+            row._frame = frame.get() or NOTHING
+        if given is not None:
+            _take(row, given)
+        thread_id = recorder.thread_id.get() or row._frame.session_id
+        if thread_id is not None:
+            _join_thread(row, thread_id)
+        _take_inputs(row, args, kwargs)
+        if op["eager_call_start"]:
+            row._eager = True
+            writing.write_start(row)
+        if push:
+            recorder.stack.set([*stack, row])
+        row._clock_ns = perf_counter_ns()
+        return row
     except Exception as error:  # noqa: BLE001 - our faults stop here: the call goes on, unrecorded
         faults.report(f"a call of {plan.name} could not be recorded", error, lost=1)
         return None
-
-
-def _begin(
-    plan: Plan,
-    recorder: Recorder,
-    stack: list[Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    given: Mapping[str, Any] | None,
-    push: bool,
-) -> Row:
-    if plan.recorder is not recorder:
-        naming.start(plan, recorder)
-    row: Row = _new(recorder.row_class)  # no call of its __init__, which would do nothing
-    row.plan, row.recorder = plan, recorder
-    row.id, row._started_us = clock.stamp()
-    row._args, row._kwargs, row._before = args, kwargs, stack
-    row._attrs = recorder.attributes.get()
-    if stack:
-        _find_parent(row, stack)
-    else:
-        row.trace_id, row.writer = row.id, plan.writer
-        row._frame = frame.get() or NOTHING
-    if given is not None:
-        _take(row, given)
-    thread_id = recorder.thread_id.get() or row._frame.session_id
-    if thread_id is not None:
-        _join_thread(row, thread_id)
-    _take_inputs(row, args, kwargs)
-    row._eager = plan.op["eager_call_start"]
-    if row._eager:
-        writing.write_start(row)
-    if push:
-        recorder.stack.set([*stack, row])
-    row._clock_ns = perf_counter_ns()
-    return row
 
 
 def _find_parent(row: Row, stack: list[Any]) -> None:
@@ -105,7 +93,7 @@ def _find_parent(row: Row, stack: list[Any]) -> None:
     row._frame = around or NOTHING
 
 
-def _take_inputs(  # noqa: C901, PLR0912 - one function: each call inside costs 1% of a traced call
+def _take_inputs(  # noqa: C901 - one function: each call inside costs 1% of a traced call
     row: Row, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> None:
     plan, recorder = row.plan, row.recorder
@@ -175,17 +163,3 @@ def leave(row: Row) -> None:
     row.recorder.stack.set(row._before)
     if row.turn_id == row.id:
         row.recorder.turn_id.set(None)
-
-
-def complete(row: Row, output: Any) -> Any:
-    """The call returned `output`: record it, and give it back."""
-    finish(row, output)
-    return output
-
-
-def finish(row: Row, output: Any, error: BaseException | None = None) -> None:
-    """Record how the call ended. Never raises; the second end of a call is not recorded."""
-    try:
-        writing.write_end(row, output, error)
-    except Exception as fault:  # noqa: BLE001 - our faults stop here: what the user's code did stands
-        faults.report(f"the end of a call of {row.plan.name} could not be recorded", fault, lost=1)

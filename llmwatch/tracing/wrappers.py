@@ -66,7 +66,8 @@ def ended(row: Row, output: Any) -> Any:
         watched = streams.watched(row, output)
         if watched is not streams.NOT_A_STREAM:
             return watched
-    return calls.complete(row, output)
+    calls.finish(row, output)
+    return output
 
 
 def _untraced(plan: Plan, row: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

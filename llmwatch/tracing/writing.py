@@ -18,10 +18,10 @@ _SOON_NS = 1_000_000_000  # a call that took less ends now, as far as its spool 
 _PLAIN = frozenset({str, int, float, bool, type(None), list, tuple})
 
 
-def write_end(  # noqa: C901, PLR0912 - one function: each call inside costs 1% of a traced call
+def finish(  # noqa: C901 - one function: each call inside costs 1% of a traced call
     row: Row, output: Any, error: BaseException | None = None
 ) -> None:
-    """Write the row. Once: a call that ended already (a stream closed twice) is left alone."""
+    """Record how a call ended. Never raises; the second end of a call (a stream closed twice) is not recorded."""
     if row._ended_us:
         return
     # The wall clock may be set while a call runs; in a test that sets it, it is meant.
@@ -32,51 +32,40 @@ def write_end(  # noqa: C901, PLR0912 - one function: each call inside costs 1% 
         row._ended_us = clock.now_us()
         passed = (row._ended_us - row._started_us) * 1000
     plan, recorder = row.plan, row.recorder
-    process = plan.op["postprocess_output"]
-    if process is not None or recorder.postprocess is not None:
-        output = processed(plan, output, process, recorder.postprocess)
-    form = type(output)
-    about = None if form is str and row._kept is None else _about(row, output)
-    if error is not None:
-        kind, row.exception = failures.describe(error, plan.redactor)
-    if row._keep:
-        row.output = output
-    if (handler := plan.op["_on_finish_handler"]) is not None:
-        with faults.contained(f"the finish handler of {plan.name} failed"):
-            handler(row, output, error)
-    said: str | None = None  # the texts of the output, when it is nothing else
-    if row._unseen is not None and not (row._held or row._eager):
+    try:
+        process = plan.op["postprocess_output"]
+        if process is not None or recorder.postprocess is not None:
+            output = processed(plan, output, process, recorder.postprocess)
+        form = type(output)
+        about = None if form is str and row._kept is None else _about(row, output)
+        if error is not None:
+            about = {**(about or {}), **_about_error(row, error)}
+        if row._keep:
+            row.output = output
+        if (handler := plan.op["_on_finish_handler"]) is not None:
+            with faults.contained(f"the finish handler of {plan.name} failed"):
+                handler(row, output, error)
+        columns = _columns(row)  # only now: a handler may have named the row, or put it in a thread
+        columns["status"] = "success" if error is None else "error"
+        columns["ended_at"] = row._ended_us
+        columns["latency_ms"] = passed // 1000 / 1000
         if form is str:
-            said = output if output is not row._clean else ""
-        elif form is list and len(output) <= recorder.short and all_texts(output):
-            said = "".join(output)
-        elif output is None:
-            said = ""
-    columns = _columns(row)  # only now: a handler may have named the row, or put it in a thread
-    columns["status"] = "success" if error is None else "error"
-    columns["ended_at"] = row._ended_us
-    columns["latency_ms"] = passed // 1000 / 1000
-    if form is str:
-        columns["output_chars"] = len(output)
-    if about:
-        columns |= about
-    if error is not None:
-        columns["exception_type"], columns["exception"] = kind, row.exception
-    if (
-        said is not None
-        and len(said) <= recorder.short
-        and not may_hold_secret(row._unseen + said)  # type: ignore[operator]
-    ):
-        columns["inputs"], columns["output"] = row._inputs, output
-        if len(said) >= LONG and said is output and isinstance(row._parent, Row):
-            row._parent._clean = output  # which may well return it too
-    else:
-        _show(row, columns, output)
-    if row._held:
-        row._release = lambda: _write(row, columns)
-        unfinished.add(row, row._release)
-    else:
-        _write(row, columns, row._ended_us if passed < _SOON_NS else 0)
+            columns["output_chars"] = len(output)
+        if about is not None:
+            columns |= about
+        _show(row, columns, output, form)
+        if row._held:
+            row._release = lambda: _write(row, columns)
+            unfinished.add(row, row._release)
+        else:
+            _write(row, columns, row._ended_us if passed < _SOON_NS else 0)
+    except Exception as fault:  # noqa: BLE001 - our faults stop here: what the user's code did stands
+        faults.report(f"the end of a call of {plan.name} could not be recorded", fault, lost=1)
+
+
+def _about_error(row: Row, error: BaseException) -> dict[str, Any]:
+    kind, row.exception = failures.describe(error, row.plan.redactor)
+    return {"exception_type": kind, "exception": row.exception}
 
 
 def _about(row: Row, output: Any) -> dict[str, Any] | None:
@@ -88,11 +77,25 @@ def _about(row: Row, output: Any) -> dict[str, Any] | None:
     return None
 
 
-def _show(row: Row, columns: dict[str, Any], output: Any) -> None:
-    """The inputs and the output as JSON, their secrets taken out."""
-    texts = type(output) is str or (type(output) is list and all_texts(output))
-    data = (capture.encode_texts(output, row.recorder.limit) if texts else None) or (
-        row.recorder.encode(output)
+def _show(row: Row, columns: dict[str, Any], output: Any, form: type) -> None:
+    """The inputs and the output: as they are when they are texts without a secret, else as JSON without it."""
+    recorder = row.recorder
+    said: str | None = None
+    if row._unseen is not None and not (row._held or row._eager):
+        if form is str:
+            said = output if output is not row._clean else ""
+        elif form is list and len(output) <= recorder.short and all_texts(output):
+            said = "".join(output)
+        elif output is None:
+            said = ""
+        if said is not None and len(said) <= recorder.short and not may_hold_secret(row._unseen + said):
+            columns["inputs"], columns["output"] = row._inputs, output
+            if len(said) >= LONG and said is output and isinstance(row._parent, Row):
+                row._parent._clean = output  # which may well return it too
+            return
+    texts = form is str or (form is list and all_texts(output))
+    data = (capture.encode_texts(output, recorder.limit) if texts else None) or (
+        recorder.encode(output)
     )
     if not row._eager:
         clean = row._unseen is not None and not may_hold_secret(row._unseen)
@@ -166,8 +169,7 @@ def _write(row: Row, columns: dict[str, Any], now: int = 0) -> None:
     columns["attributes"] = _attributes(row)
     if row._summary is not None:
         columns["summary"] = Fragment(row.recorder.encode(row._summary))
-    kind = "end" if row._eager else "row"
-    row.writer.write(kind, b"", _rendered(row, columns)[1:], now=now)
+    row.writer.write("end" if row._eager else "row", b"", _rendered(row, columns)[1:], b"", now)
 
 
 def _attributes(row: Row) -> Fragment:

@@ -439,8 +439,8 @@ def test_a_fault_of_ours_fails_no_request(recording, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("ours")
 
-    for name in ("llmwatch.tracing.calls._begin", "llmwatch.integrations.routes.template",
-                 "llmwatch.tracing.writing.write_end", "llmwatch.integrations.asgi._Recorded.__init__"):  # fmt: skip
+    for name in ("llmwatch.tracing.calls._take_inputs", "llmwatch.integrations.routes.template",
+                 "llmwatch.tracing.writing._columns", "llmwatch.integrations.asgi._Recorded.__init__"):  # fmt: skip
         with monkeypatch.context() as patched, faults.strict(False):
             patched.setattr(name, broken)
             logging.getLogger("llmwatch").setLevel(logging.CRITICAL)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from llmwatch import settings
+from llmwatch.capture import decode
+from llmwatch.tracing import context, current_row, traced
 from llmwatch.tracing import recorder as recording
-from llmwatch.tracing import traced
+from llmwatch.tracing import row as rows_module
 
 SECRET = "sk-" + "a1B2" * 8
 LONG = "A long-winded story of no one's keys. " * 40
@@ -87,7 +90,8 @@ def test_a_text_that_was_clean_in_one_trace_may_be_forbidden_in_another_function
     outer(LONG)
     rows = {row["op_name"]: row for row in recorded.rows()}
     assert rows["inner"]["inputs"] == {"question": "REDACTED"}
-    assert "story" not in str(rows["changing"]) and "[tale]" in rows["changing"]["output"]
+    assert "story" not in str(rows["changing"])
+    assert "[tale]" in rows["changing"]["output"]
     assert rows["outer"]["inputs"] == {"question": LONG}
 
 
@@ -118,9 +122,11 @@ def test_half_a_character_and_a_number_too_big_lose_nothing_else(recorded):
     ask("half \ud800 a character", 3)
     ask("why?", 1 << 80)
     half, big = recorded.rows()
-    assert half["inputs"]["k"] == 3 and half["inputs"]["question"].startswith("half ")
+    assert half["inputs"]["k"] == 3
+    assert half["inputs"]["question"].startswith("half ")
     assert half["output"][0].endswith(" a character")
-    assert big["inputs"]["question"] == "why?" and str(1 << 80) in str(big["inputs"]["k"])
+    assert big["inputs"]["question"] == "why?"
+    assert str(1 << 80) in str(big["inputs"]["k"])
 
 
 def test_an_argument_may_be_named_like_our_mark(recorded):
@@ -129,10 +135,6 @@ def test_an_argument_may_be_named_like_our_mark(recorded):
         return "ok"
 
     ask("Image", "x")
-    from llmwatch.capture import decode
-
-    import orjson
-
     (row,) = recorded.rows()
     assert decode(orjson.loads(orjson.dumps(row["inputs"]))) == {"_type": "Image", "__type": "x"}
 
@@ -157,7 +159,6 @@ def test_a_field_is_bounded_whatever_it_is_made_of(many, recorded):
 
 
 def test_a_thread_and_a_display_name_of_any_kind_stay_on_the_line(recorded):
-    import orjson
     import weave
 
     @traced
@@ -168,3 +169,29 @@ def test_a_thread_and_a_display_name_of_any_kind_stay_on_the_line(recorded):
         ask("why?")
     ask.call("again?", __weave={"display_name": orjson.Fragment(b'"c\n"')})
     assert [row["inputs"]["question"] for row in recorded.rows()] == ["why?", "again?"]
+
+
+def test_rows_have_the_attributes_that_cpython_was_told_of(recorded):
+    """Any other would cost each of them a dict of its own."""
+    met = []
+
+    @traced
+    def inner(question, k=3):
+        met.append(current_row())
+        if k == 4:
+            raise KeyError(question)
+        return question
+
+    @traced
+    def outer(question):
+        inner(LONG, k=2)
+        met.append(current_row())
+        with pytest.raises(KeyError):
+            inner(question, k=4)
+        return [question]
+
+    with context(session_id="s1", user_id="u1"):
+        outer("why?")
+    outer(LONG)
+    assert len(rows_module._OFTEN_SET) == len(set(rows_module._OFTEN_SET)) <= 29
+    assert {name for row in met for name in vars(row)} <= set(rows_module._OFTEN_SET)

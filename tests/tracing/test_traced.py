@@ -542,7 +542,7 @@ def test_our_own_fault_leaves_the_call_alone(recorded, monkeypatch):
     def broken(*_):
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(writing, "write_end", broken)
+    monkeypatch.setattr(writing, "_columns", broken)
     with faults.strict(False):
         faults.clear()
         assert ask() == 1
