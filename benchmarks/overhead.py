@@ -30,6 +30,7 @@ PROMPT_A = "How do I reset the key of my account???x"
 PROMPT_B = (
     "The key of an account is reset on its security page, by its owner or an administrator. " * 25
 )[:2000]
+CALLS_COMPACTED = 9000
 SPANS = {"A": 1, "B": 3}
 TRACERS = ("none", "llmwatch", "weave", "otel")
 LIMITS = {"durable": {"otel": 0.3, "weave": 1 / 30}, "compacted": {"otel": 0.6, "weave": 1 / 15}}
@@ -164,7 +165,7 @@ def measure(scratch: Path, *, quick: bool) -> list[str]:
                     runs[one.name].append(one.ask("run", what, size))
                     sent[one.name] += size * SPANS[what]
                 if turn % 5 == 4:
-                    spent[what].append(worker.compact(blocks * size))
+                    spent[what].append(worker.compact(CALLS_COMPACTED))
             worker.close()
             results[what] = runs
         delivered = {one.name: one.ask("finish", "A", 0)["delivered"] for one in children}
@@ -299,10 +300,12 @@ def _kept(name: str, home: Path, collector: Collector) -> int:
         return spool_rows(home / "store")
     if name == "otel":
         return collector.count()
-    logs = list((home / ".weave").rglob("*.wal")) if name == "weave-wal" else []
-    ended = sum(log.read_bytes().count(b'"call_end"') for log in logs)
-    counted = home / "delivered"
-    return ended + (counted.stat().st_size if counted.exists() else 0)
+    delivered = home / "delivered"
+    ids = set(delivered.read_text().split()) if delivered.exists() else set()
+    for log in (home / ".weave").rglob("*.jsonl"):  # Weave's write-ahead log, whose next process would send it
+        records = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line[-1] == "\n"]
+        ids |= {record["req"]["end"]["id"] for record in records if record["type"] == "call_end"}
+    return len(ids)
 
 
 class Collector:
