@@ -12,22 +12,15 @@ from llmwatch import faults
 pytest_plugins = ["llmwatch.testing.fixtures"]
 
 
-# What these directories hold is the same on every Python: a page in a browser, statistics, HTTP to a stand-in.
-# CI runs them on one Python, and all the others without (`-m "not slow and not once"`).
+# What these hold is the same on every Python: a page in a browser, statistics, SQL, HTTP to a stand-in. CI runs them on one
+# Python, and what is left without them (`-m "not slow and not once"`) on all: tracing, recording, storing, reading, serving.
 ONCE = frozenset(
     [
-        "board",
-        "breaker",
-        "canary",
-        "demo",
-        "drift",
-        "examples",
-        "forward",
-        "integrations",
-        "notebooks",
-        "scorers",
-        "slices",
-        "watch",
+        *("board", "breaker", "canary", "datasets", "demo", "drift", "examples", "forward", "gameday", "integrations"),
+        *("notebooks", "remarks", "scorers", "scoring", "slices", "watch", "cli/test_commands.py", "cli/test_doctor.py"),
+        *(f"backend/test_{n}.py" for n in ("calls", "costs", "expressions", "feedback", "monitors", "stats", "tables")),
+        *(f"stream/test_{n}.py" for n in ("derived", "erase", "exchange", "holds", "lake_elsewhere", "merge")),
+        *(f"stream/test_{n}.py" for n in ("retention", "snapshot", "sql_guard")),
     ]
 )
 
@@ -36,7 +29,7 @@ def pytest_collection_modifyitems(config, items):
     here = Path(__file__).parent
     for item in items:
         place = item.path.relative_to(here)
-        if place.parts[0] in ONCE or "fuzzed" in place.name:
+        if place.parts[0] in ONCE or str(place) in ONCE or "fuzzed" in place.name:
             item.add_marker(pytest.mark.once)
 
 

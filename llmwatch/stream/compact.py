@@ -29,6 +29,8 @@ logger = logging.getLogger("llmwatch")
 
 BATCH_BYTES = 192 << 20
 """Spool bytes moved in one commit: bounds the compactor's memory."""
+KEPT_BYTES = 96 << 20
+"""After a larger batch a worker's memory is given back, though it may need it again."""
 GRACE_S = 10.0
 """How long a committed segment stays for readers that had listed it."""
 
@@ -100,6 +102,8 @@ class _Compaction:
                 if not segments:
                     return False
                 self._commit(connection, segments)
+        if sum(segment.size() for segment in segments) > KEPT_BYTES:
+            self.bench.close()
         self.report.segments += len(segments)
         return True
 

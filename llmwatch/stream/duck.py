@@ -61,14 +61,16 @@ class Workbench:
     def __init__(self) -> None:
         self._database: duckdb.DuckDBPyConnection | None = None
         self._temporary: Path | None = None
+        self._process = 0
         self._used_at = 0.0
 
     @contextmanager
     def cleared(self, temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection whose TEMP tables end with the block. For one thread at a time."""
-        if self._database is None or self._temporary != temporary:
+        if self._database is None or (self._process, self._temporary) != (os.getpid(), temporary):
             self.close()
-            self._database, self._temporary = connect(temporary=temporary, threads=1), temporary
+            self._database = connect(temporary=temporary, threads=1)
+            self._process, self._temporary = os.getpid(), temporary
         try:
             with self._database.cursor() as connection:
                 _connections.add(connection)
@@ -85,7 +87,8 @@ class Workbench:
 
     def close(self) -> None:
         if self._database is not None:
-            self._database.close()
+            if self._process == os.getpid():  # a child leaves that of its parent alone
+                self._database.close()
             self._database = None
 
 

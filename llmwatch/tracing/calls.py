@@ -118,12 +118,12 @@ def _take_inputs(  # noqa: C901 - one function: each call inside costs 1% of a t
                 as_they_are = len(value) <= recorder.short and not may_hold_secret(value)
                 row._clean = value if as_they_are else row._clean
         elif kind is list:
-            texts = texts and all_texts(value)
+            now = value.copy()  # another thread may change it between two looks
+            texts = texts and all_texts(now)
             if texts and as_they_are:
-                bound[name] = value.copy()
-                joined = "".join(value)
-                unseen += joined
-                size += len(value) + len(joined)
+                bound[name] = now
+                unseen += (joined := "".join(now))
+                size += len(now) + len(joined)
             if name == "messages":
                 chars += writing.chars_of_messages(value)
         elif kind not in _HARMLESS:

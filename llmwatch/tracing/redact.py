@@ -49,6 +49,8 @@ _SECRETS = re.compile(
     r"|\bgh[pousr]_[A-Za-z0-9]{20,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
+_UNDERSCORED = ("_pat_", "k_live_", "k_test_", "whsec_", "npm_", "hf_", "dop_v1_", "shpat_", "lin_api_")
+_GITHUB = re.compile("gh[pousr]_")
 _GUESSED = frozenset(
     {"password"}
 )  # by the words around it: a scorer may say so, but nothing is taken out for it
@@ -123,47 +125,97 @@ class Redactor:
 
 
 def _looks(kind: Any) -> Callable[[Any], bool]:
-    """A glance at a text, or at JSON: whether it may hold a secret. Most do not, and it is taken at every call.
+    """A glance at a text, or at JSON: whether it may hold what `credentials` finds. Most hold nothing, and it is
+    taken at every call.
 
     A character is found in a tenth of the time of a word, and rfind is CPython's quickest search for a word:
     1.5 µs for 2 KB of ordinary prose, where one regular expression takes 10 to 20.
     """
 
-    def word(text: str) -> Any:
-        return text if kind is str else text.encode()
+    def words(*texts: str) -> Any:
+        return texts if kind is str else [text.encode() for text in texts]
 
-    def character(text: str) -> Any:
-        return text if kind is str else ord(text)
+    def characters(texts: str) -> Any:
+        return texts if kind is str else texts.encode()
 
-    hyphen, equals, at, j, k, underscore, z = map(character, "-=@JK_z")
-    bearer, google, openai, slack, amazon, private, jwt, azure, url = map(
-        word, ("earer ", "AIza", "sk-", "xox", "AKIA", "PRIVATE KEY", "eyJ", "Key=", "://")
-    )
-    pat, live, hugging = map(word, ("_pat_", "k_live_", "hf_"))
-    github = re.compile(word("gh[pousr]_")).search
-
-    def underscored(data: Any) -> bool:
-        find = data.rfind
-        return bool(github(data)) or find(pat) >= 0 or find(live) >= 0 or find(hugging) >= 0
+    hyphen, underscore, slash, equals, colon, at = characters("-_/=:@")
+    capital_a, g, j, k, z, nine = characters("AGJKz9")
+    bearer, url, jwt, azure, private = words("earer ", "://", "eyJ", "Key=", "PRIVATE KEY")
+    amazon, amazon_too, aws, aws_loud = words("IA", "ACCA", "aws", "AWS")
+    google, refresh, client = words("AIza", "ya29.", "GOCSPX-")
+    openai, slack, slack_app, slack_hook = words("sk-", "xox", "xapp-", "hooks.slack.com")
+    gitlab, pypi, sendgrid = words("glpat-", "pypi-AgE", "SG.")
+    underscored = words(*_UNDERSCORED)
+    (github,) = (re.compile(word).search for word in words(_GITHUB.pattern))
 
     def may_hold_secret(data: Any) -> bool:
         rfind = data.rfind
         return (
             rfind(bearer) >= 0
             or (z in data and rfind(google) >= 0)
-            or (hyphen in data and (rfind(openai) >= 0 or rfind(slack) >= 0))
-            or (k in data and (rfind(amazon) >= 0 or rfind(private) >= 0))
-            or (underscore in data and underscored(data))
+            or (
+                hyphen in data
+                and (
+                    rfind(openai) >= 0
+                    or rfind(slack) >= 0
+                    or rfind(slack_app) >= 0
+                    or rfind(client) >= 0
+                    or rfind(gitlab) >= 0
+                    or rfind(pypi) >= 0
+                )
+            )
+            or (capital_a in data and (rfind(amazon) >= 0 or rfind(amazon_too) >= 0))
+            or (k in data and rfind(private) >= 0)
+            or (underscore in data and (bool(github(data)) or any(rfind(w) >= 0 for w in underscored)))
             or (j in data and rfind(jwt) >= 0)
-            or (equals in data and rfind(azure) >= 0)
+            or (nine in data and rfind(refresh) >= 0)
+            or (g in data and rfind(sendgrid) >= 0)
+            or (slash in data and rfind(slack_hook) >= 0)
             or (at in data and rfind(url) >= 0)
+            or (equals in data and rfind(azure) >= 0)
+            or ((equals in data or colon in data) and (rfind(aws) >= 0 or rfind(aws_loud) >= 0))
         )
 
     return may_hold_secret
 
 
-may_hold_secret: Callable[[str], bool] = _looks(str)
 _may_hold_secret: Callable[[bytes], bool] = _looks(bytes)
+_long_may_hold_secret: Callable[[str], bool] = _looks(str)
+
+
+def may_hold_secret(text: str) -> bool:
+    """The same of a text. In a short one `in` is quicker than rfind, and a word is found as soon as a character."""
+    if len(text) > 200:
+        return _long_may_hold_secret(text)
+    return (
+        "earer " in text
+        or "AIza" in text
+        or "eyJ" in text
+        or "ya29." in text
+        or "SG." in text
+        or "PRIVATE KEY" in text
+        or "hooks.slack.com" in text
+        or ("-" in text and _has_hyphened(text))
+        or ("_" in text and _has_underscored(text))
+        or ("A" in text and ("IA" in text or "ACCA" in text))
+        or ("@" in text and "://" in text)
+        or (("=" in text or ":" in text) and ("Key=" in text or "aws" in text or "AWS" in text))
+    )
+
+
+def _has_hyphened(text: str) -> bool:
+    return (
+        "sk-" in text
+        or "xox" in text
+        or "xapp-" in text
+        or "GOCSPX-" in text
+        or "glpat-" in text
+        or "pypi-AgE" in text
+    )
+
+
+def _has_underscored(text: str) -> bool:
+    return any(word in text for word in _UNDERSCORED) or _GITHUB.search(text) is not None
 
 
 def _without_credentials(text: str) -> str:

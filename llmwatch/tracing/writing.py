@@ -14,7 +14,6 @@ from llmwatch.tracing.plan import Plan
 from llmwatch.tracing.redact import LONG, may_hold_secret
 from llmwatch.tracing.row import Row
 
-_SOON_NS = 1_000_000_000  # a call that took less ends now, as far as its spool is concerned
 _PLAIN = frozenset({str, int, float, bool, type(None), list, tuple})
 
 
@@ -58,7 +57,7 @@ def finish(  # noqa: C901 - one function: each call inside costs 1% of a traced 
             row._release = lambda: _write(row, columns)
             unfinished.add(row, row._release)
         else:
-            _write(row, columns, row._ended_us if passed < _SOON_NS else 0)
+            _write(row, columns)
     except Exception as fault:  # noqa: BLE001 - our faults stop here: what the user's code did stands
         faults.report(f"the end of a call of {plan.name} could not be recorded", fault, lost=1)
 
@@ -79,9 +78,12 @@ def _about(row: Row, output: Any) -> dict[str, Any] | None:
 
 def _show(row: Row, columns: dict[str, Any], output: Any, form: type) -> None:
     """The inputs and the output: as they are when they are texts without a secret, else as JSON without it."""
-    recorder = row.recorder
+    recorder, redactor = row.recorder, row.plan.redactor
     said: str | None = None
-    if row._unseen is not None and not (row._held or row._eager):
+    if form is list:
+        output = output.copy()  # another thread may change it between two looks
+    # A rule may have come while the call ran.
+    if row._unseen is not None and not (row._held or row._eager or redactor.always):
         if form is str:
             said = output if output is not row._clean else ""
         elif form is list and len(output) <= recorder.short and all_texts(output):
@@ -93,14 +95,19 @@ def _show(row: Row, columns: dict[str, Any], output: Any, form: type) -> None:
             if len(said) >= LONG and said is output and isinstance(row._parent, Row):
                 row._parent._clean = output  # which may well return it too
             return
+    _show_json(row, columns, output, form)
+
+
+def _show_json(row: Row, columns: dict[str, Any], output: Any, form: type) -> None:
+    recorder, redactor = row.recorder, row.plan.redactor
     texts = form is str or (form is list and all_texts(output))
     data = (capture.encode_texts(output, recorder.limit) if texts else None) or (
         recorder.encode(output)
     )
     if not row._eager:
-        clean = row._unseen is not None and not may_hold_secret(row._unseen)
+        clean = row._unseen is not None and not (redactor.always or may_hold_secret(row._unseen))
         columns["inputs"] = row._inputs if clean else Fragment(inputs_json(row))
-    columns["output"] = Fragment(row.plan.redactor.json(data, plain=texts))
+    columns["output"] = Fragment(redactor.json(data, plain=texts))
 
 
 def inputs_json(row: Row) -> bytes:
@@ -142,7 +149,7 @@ def _columns(row: Row) -> dict[str, Any]:
     if row._frame.columns:
         columns |= row._frame.columns
     if row.thread_id is not None:
-        columns["session_id"], columns["turn_id"] = str(row.thread_id), row.turn_id
+        columns["session_id"], columns["turn_id"] = _text(row.thread_id), row.turn_id
     if name := row._given_name or plan.options.call_display_name:
         columns["display_name"] = _display_name(row, name)
     if row._prompt_chars:
@@ -159,17 +166,21 @@ def _display_name(row: Row, name: Any) -> Any:
         except Exception as error:  # noqa: BLE001 - the user's naming; the call itself must go on
             faults.report(f"call_display_name of {row.plan.name} failed", error)
             row._given_name = name = row.plan.name
-    return str(name)
+    return _text(name)
 
 
-def _write(row: Row, columns: dict[str, Any], now: int = 0) -> None:
+def _text(given: Any) -> str:
+    return str.__str__(given) if isinstance(given, str) else str(given)  # of an enum's member, its value
+
+
+def _write(row: Row, columns: dict[str, Any]) -> None:
     row._written = True
     if row._release is not None:
         unfinished.remove(row)
     columns["attributes"] = _attributes(row)
     if row._summary is not None:
         columns["summary"] = Fragment(row.recorder.encode(row._summary))
-    row.writer.write("end" if row._eager else "row", b"", _rendered(row, columns)[1:], b"", now)
+    row.writer.write("end" if row._eager else "row", b"", _rendered(row, columns)[1:])
 
 
 def _attributes(row: Row) -> Fragment:
@@ -224,5 +235,6 @@ def _rendered(row: Row, columns: dict[str, Any]) -> bytes:
     except TypeError:  # a lone surrogate, a huge int
         for name, value in columns.items():
             if type(value) is not Fragment:
-                columns[name] = Fragment(row.recorder.encode(value))
+                ours = name not in ("inputs", "output")
+                columns[name] = Fragment(capture.encode(value) if ours else row.recorder.encode(value))
         return dumps(columns)

@@ -81,3 +81,30 @@ def test_a_child_forked_from_a_worker_leaves_its_database_alone(llmwatch_store: 
     table.log({"n": 2})
     assert compact(table.project, "t", seal=True, bench=bench).rows == 1
     bench.close()
+
+
+def test_a_child_forked_from_a_worker_may_close_the_bench_and_use_it(tmp_path: Path) -> None:
+    bench = Workbench()
+    assert spaces(bench, tmp_path / "tmp") == []
+    child = os.fork()
+    if child == 0:
+        bench.close_unused(for_s=0)
+        os._exit(0 if spaces(bench, tmp_path / "tmp") == [] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert spaces(bench, tmp_path / "tmp") == []
+    bench.close()
+
+
+def test_the_memory_of_a_large_batch_is_given_back(
+    llmwatch_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llmwatch.stream import compact as compacting
+
+    bench, table = Workbench(), StreamTable("local/p/t")
+    table.log({"n": 1})
+    compact(table.project, "t", seal=True, bench=bench)
+    assert bench._database is not None
+    monkeypatch.setattr(compacting, "KEPT_BYTES", 10)
+    table.log({"n": 2})
+    assert compact(table.project, "t", seal=True, bench=bench).rows == 1
+    assert bench._database is None

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import nullcontext
+from enum import Enum
+
 import orjson
 import pytest
 from hypothesis import HealthCheck, given
@@ -195,3 +201,127 @@ def test_rows_have_the_attributes_that_cpython_was_told_of(recorded):
     outer(LONG)
     assert len(rows_module._OFTEN_SET) == len(set(rows_module._OFTEN_SET)) <= 29
     assert {name for row in met for name in vars(row)} <= set(rows_module._OFTEN_SET)
+
+
+# --- what a review broke -----------------------------------------------------------------------
+
+
+class Changing(Mapping):
+    """An attribute whose reading changes what the call returned."""
+
+    def __init__(self, found):
+        self.found = found
+
+    def __getitem__(self, key):
+        return 1
+
+    def __iter__(self):
+        self.found[0] = SECRET
+        return iter(["a"])
+
+    def __len__(self):
+        return 1
+
+
+@pytest.mark.parametrize("where", ["attributes", "summary"])
+def test_what_changes_while_it_is_written_is_recorded_as_it_was_looked_at(where, recorded):
+    found = ["fine"]
+
+    @traced
+    def search(question):
+        if where == "summary":
+            current_row().summary = {"m": Changing(found)}
+        return found
+
+    with context(m=Changing(found)) if where == "attributes" else nullcontext():
+        search("why?")
+    assert found == [SECRET]
+    assert recorded.only()["output"] == ["fine"]
+    assert b"a1B2a1B2" not in held(recorded)
+
+
+def test_threads_that_change_a_list_lose_no_row_and_hide_no_secret(recorded):
+    shared, ended = ["fine", "too"], threading.Event()
+
+    def change():
+        while not ended.is_set():
+            shared[0] = SECRET
+            shared[1] = 7
+            shared[0] = "fine"
+            shared[1] = "too"
+
+    @traced
+    def search(words):
+        return shared
+
+    before = sys.getswitchinterval()
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        sys.setswitchinterval(1e-6)
+        for _ in range(3000):
+            search(shared)
+    finally:
+        sys.setswitchinterval(before)
+        ended.set()
+        thread.join()
+    assert len(recorded.rows()) == 3000
+    assert b"a1B2a1B2" not in held(recorded)
+
+
+def test_a_rule_that_comes_while_a_call_runs_holds_for_it(recorded):
+    @traced
+    def ask(question, again):
+        if again:
+            recording.configure(recorded.project, settings.load(redact="pii", worker=False))
+            ask("from ann@example.org", again=False)
+        return question
+
+    ask("mail ann@example.org", again=True)
+    assert b"ann@example.org" not in held(recorded)
+    assert [row["inputs"]["question"] for row in recorded.rows()] == ["from [email]", "mail [email]"]
+
+
+def test_arguments_by_keyword_only_are_arguments_too(recorded):
+    @traced
+    def ask(question, *, api_key="hunter2hunter2", _type="Image"):
+        return "ok"
+
+    ask("why?")
+    ask("why?", api_key="hunter3hunter3")
+    assert b"hunter" not in held(recorded)
+    for row in recorded.rows():
+        assert decode(orjson.loads(orjson.dumps(row["inputs"]))) == {
+            "question": "why?",
+            "api_key": "REDACTED",
+            "_type": "Image",
+        }
+
+
+def test_a_name_may_be_the_member_of_an_enum(recorded):
+    import weave
+
+    class Kind(str, Enum):
+        CHAT = "chat"
+
+    @traced
+    def ask(question):
+        return "ok"
+
+    with weave.thread(thread_id=Kind.CHAT):
+        ask.call("why?", __weave={"display_name": Kind.CHAT})
+    row = recorded.only()
+    assert (row["session_id"], row["display_name"]) == ("chat", "chat")
+
+
+def test_half_a_character_somewhere_cuts_nothing_else(recorded):
+    settings.use(settings.load(field_limit_kb=1))
+    recording.configure(recorded.project, settings.current())
+
+    @traced
+    def ask(question):
+        raise KeyError("\ud800 " + "why " * 1000)
+
+    with pytest.raises(KeyError):
+        ask("why?")
+    assert len(recorded.only()["exception"]) > 2000
