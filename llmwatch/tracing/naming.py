@@ -24,6 +24,7 @@ _MOST_WAITING = 10_000
 _queue: queue.Queue[tuple[Plan, Recorder]] = queue.Queue()
 _thread: threading.Thread | None = None
 _lock = threading.Lock()
+_telling = threading.RLock()
 
 
 def start(plan: Plan, recorder: Recorder) -> None:
@@ -58,9 +59,13 @@ def save_now(plan: Plan) -> Any:
 
 
 def uri_now(plan: Plan) -> str | None:
-    """The ref's text. Waits for Weave's threads, not for ours: one of theirs may be asking."""
-    ref = save_now(plan)
-    return None if ref is None else str(ref.uri)
+    """The ref's text, which the rows in the store have then. Waits for Weave's threads, not for ours: one of theirs may
+    be asking."""
+    recorder, ref = plan.recorder, save_now(plan)
+    if ref is None:
+        return None
+    _tell(plan, recorder, uri := str(ref.uri))
+    return uri
 
 
 def wait(timeout: float = 5.0) -> None:
@@ -90,20 +95,24 @@ def _work() -> None:
 
 
 def _publish(plan: Plan, recorder: Recorder) -> None:
-    op = plan.op["__self__"]
-    uri: str = recorder.client._save_op(op).uri
-    if plan.recorder is not recorder:
-        return
-    plan.columns = plan.columns_for(uri)
-    waiting, plan.waiting = plan.waiting or [], None
-    named = b',"op_name":' + orjson.dumps(uri) + b"}"
-    for writer, row_id in waiting:
-        writer.append("patch", b'{"id":"' + row_id.encode() + b'"' + named)
+    _tell(plan, recorder, recorder.client._save_op(plan.op["__self__"]).uri)
+
+
+def _tell(plan: Plan, recorder: Recorder, uri: str) -> None:
+    """Rows to come carry the ref; those that were written without it get it."""
+    with _telling:
+        if plan.recorder is not recorder or plan.waiting is None:
+            return
+        plan.columns = plan.columns_for(uri)
+        named = b',"op_name":' + orjson.dumps(uri) + b"}"
+        for writer, row_id in plan.waiting:
+            writer.append("patch", b'{"id":"' + row_id.encode() + b'"' + named)
+        plan.waiting = None  # last: until then, who asks for the name waits here
 
 
 def _start_afresh_in_child() -> None:
-    global _queue, _thread, _lock
-    _queue, _thread, _lock = queue.Queue(), None, threading.Lock()
+    global _queue, _thread, _lock, _telling
+    _queue, _thread, _lock, _telling = queue.Queue(), None, threading.Lock(), threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
