@@ -42,8 +42,7 @@ def stamp() -> tuple[str, int]:
     """A new id and the time now in microseconds, for the price of one look at the clock."""
     if _replaced_ids is not None or _replaced_now is not None:
         return new_id(), now_us()
-    ns = time_ns()
-    return uuid7(ns, _bits(62)), ns // 1000
+    return uuid7(ns := time_ns(), _bits(62)), ns // 1000
 
 
 def uuid7(ns: int, bits: int) -> str:

@@ -24,12 +24,12 @@ def finish(  # noqa: C901 - one function: each call inside costs 1% of a traced 
     if row._ended_us:
         return
     # The wall clock may be set while a call runs; in a test that sets it, it is meant.
-    passed = perf_counter_ns() - row._clock_ns
+    passed = (perf_counter_ns() - row._clock_ns) // 1000
     if clock._replaced_now is None:
-        row._ended_us = row._started_us + passed // 1000
+        row._ended_us = row._started_us + passed
     else:
         row._ended_us = clock.now_us()
-        passed = (row._ended_us - row._started_us) * 1000
+        passed = row._ended_us - row._started_us
     plan, recorder = row.plan, row.recorder
     try:
         process = plan.op["postprocess_output"]
@@ -47,7 +47,7 @@ def finish(  # noqa: C901 - one function: each call inside costs 1% of a traced 
         columns = _columns(row)  # only now: a handler may have named the row, or put it in a thread
         columns["status"] = "success" if error is None else "error"
         columns["ended_at"] = row._ended_us
-        columns["latency_ms"] = passed // 1000 / 1000
+        columns["latency_ms"] = passed / 1000
         if form is str:
             columns["output_chars"] = len(output)
         if about is not None:
