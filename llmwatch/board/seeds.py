@@ -282,8 +282,10 @@ def _quality(on: _On) -> None:
     )
     on.add("number", "Labelled", 6, 5, measure="distinct(row_id)", source="labels")
     on.half("bars", "Reactions", measure="count", by="text", **thumbs)
-    on.half("lines", "Scores, average", measure="avg(number)", by="name", source="scores")
-    on.third("top", "Scores, average", column="name", measure="avg(number)", source="scores")
+    # A score may be a text, or a dict of several things: of those there is no average.
+    scores: dict[str, Any] = {"source": "scores", "where": "number IS NOT NULL"}
+    on.half("lines", "Scores, average", measure="avg(number)", by="name", **scores)
+    on.third("top", "Scores, average", column="name", measure="avg(number)", **scores)
     on.third("top", "What notes say", column="text", source="feedback", where="name LIKE '%note%'")
     on.third("bars", "Labels", measure="count", by="name", source="labels")
     on.rows("Rows and what was said about them", roots=on.trees or None)
