@@ -127,7 +127,11 @@ def test_there_is_an_example_of_every_credential_that_is_looked_for():
 
 @pytest.mark.parametrize(
     "text",
-    ["How do I reset the key of my account?", "A man - of 42 - said: yes/no? A = B, ok_then @ home, K. J. G. 9z"],
+    [
+        "How do I reset the key of my account?",
+        "A man - of 42 - said: yes/no? A = B, ok_then @ home, K. J. G. 9z",
+        "AI: the laws of IAM, on AWS and in SOCIAL MEDIA, are = to those of the CIA",
+    ],
 )
 def test_a_glance_at_what_people_say_finds_nothing(text):
     assert not redact.may_hold_secret(text)

@@ -141,7 +141,8 @@ def _looks(kind: Any) -> Callable[[Any], bool]:
     hyphen, underscore, slash, equals, colon, at = characters("-_/=:@")
     capital_a, g, j, k, z, nine = characters("AGJKz9")
     bearer, url, jwt, azure, private = words("earer ", "://", "eyJ", "Key=", "PRIVATE KEY")
-    amazon, amazon_too, aws, aws_loud = words("IA", "ACCA", "aws", "AWS")
+    most_amazon, akia, asia, abia, acca = words("IA", "AKIA", "ASIA", "ABIA", "ACCA")
+    aws, aws_loud, secret, secret_loud = words("aws", "AWS", "ecret", "ECRET")
     google, refresh, client = words("AIza", "ya29.", "GOCSPX-")
     openai, slack, slack_app, slack_hook = words("sk-", "xox", "xapp-", "hooks.slack.com")
     gitlab, pypi, sendgrid = words("glpat-", "pypi-AgE", "SG.")
@@ -164,7 +165,11 @@ def _looks(kind: Any) -> Callable[[Any], bool]:
                     or rfind(pypi) >= 0
                 )
             )
-            or (capital_a in data and (rfind(amazon) >= 0 or rfind(amazon_too) >= 0))
+            or (
+                capital_a in data
+                and (rfind(most_amazon) >= 0 or rfind(acca) >= 0)
+                and any(rfind(w) >= 0 for w in (akia, asia, abia, acca))
+            )
             or (k in data and rfind(private) >= 0)
             or (underscore in data and (bool(github(data)) or any(rfind(w) >= 0 for w in underscored)))
             or (j in data and rfind(jwt) >= 0)
@@ -173,7 +178,11 @@ def _looks(kind: Any) -> Callable[[Any], bool]:
             or (slash in data and rfind(slack_hook) >= 0)
             or (at in data and rfind(url) >= 0)
             or (equals in data and rfind(azure) >= 0)
-            or ((equals in data or colon in data) and (rfind(aws) >= 0 or rfind(aws_loud) >= 0))
+            or (
+                (equals in data or colon in data)
+                and (rfind(aws) >= 0 or rfind(aws_loud) >= 0)
+                and (rfind(secret) >= 0 or rfind(secret_loud) >= 0)
+            )
         )
 
     return may_hold_secret
@@ -197,9 +206,9 @@ def may_hold_secret(text: str) -> bool:
         or "hooks.slack.com" in text
         or ("-" in text and _has_hyphened(text))
         or ("_" in text and _has_underscored(text))
-        or ("A" in text and ("IA" in text or "ACCA" in text))
+        or ("A" in text and _has_amazons(text))
         or ("@" in text and "://" in text)
-        or (("=" in text or ":" in text) and ("Key=" in text or "aws" in text or "AWS" in text))
+        or (("=" in text or ":" in text) and _has_assigned(text))
     )
 
 
@@ -211,6 +220,16 @@ def _has_hyphened(text: str) -> bool:
         or "GOCSPX-" in text
         or "glpat-" in text
         or "pypi-AgE" in text
+    )
+
+
+def _has_amazons(text: str) -> bool:
+    return "AKIA" in text or "ASIA" in text or "ABIA" in text or "ACCA" in text
+
+
+def _has_assigned(text: str) -> bool:
+    return "Key=" in text or (
+        ("aws" in text or "AWS" in text) and ("ecret" in text or "ECRET" in text)
     )
 
 
