@@ -112,9 +112,9 @@ def break_things(server: WandbServer, worker: Worker, given: argparse.Namespace)
         if kill == KILLS // 2:
             server.faults.go_away(given.outage_s)
             time.sleep(given.outage_s / 2)
-        busy = server.paths.total()
-        while server.paths.total() < busy + 8:  # it is at work
-            time.sleep(0.01)
+        busy, patience = server.paths.total(), time.monotonic() + 10
+        while server.paths.total() < busy + 8 and time.monotonic() < patience:
+            time.sleep(0.01)  # until it is at work; in a short run it may have nothing left to do
         time.sleep(chance.uniform(0.0, 1.0))
         worker.kill()
         worker.start()
