@@ -203,7 +203,7 @@ def test_rows_have_the_attributes_that_cpython_was_told_of(recorded):
     assert {name for row in met for name in vars(row)} <= set(rows_module._OFTEN_SET)
 
 
-# --- what a review broke -----------------------------------------------------------------------
+# --- what changes, or comes, while it is recorded ----------------------------------------------
 
 
 class Changing(Mapping):
